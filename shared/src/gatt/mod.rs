@@ -1,0 +1,1 @@
+//! Characteristic octets to measurements.
