@@ -1,0 +1,5 @@
+//! What people, the console and MQTT may ask of the daemon: one `Command`, whatever way it came.
+
+pub mod command;
+
+pub use command::{Command, Verb};
