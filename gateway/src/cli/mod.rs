@@ -1,0 +1,3 @@
+//! The subcommands of the `hearth` binary, one file each.
+
+pub mod decode;
