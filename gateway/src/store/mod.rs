@@ -11,12 +11,19 @@ use rusqlite::{Connection, ErrorCode, ffi};
 
 pub mod attribution;
 mod checksum;
+pub mod command;
 pub mod counter;
 pub mod device;
 pub mod journal;
+pub mod need;
 pub mod observation;
 pub mod open;
 pub mod outbox;
+pub mod patient;
+pub mod plan;
+pub mod prompt;
+pub mod task;
+pub mod verdict;
 
 pub use open::{MemoryDisk, StoreOptions};
 
