@@ -38,6 +38,8 @@ pub mod exchange;
 
 pub mod checked_toml;
 
+pub mod json_lines;
+
 pub mod config;
 
 pub mod cli;

@@ -1,1 +1,3 @@
-//! To be written.
+//! The subcommands of the `hearth` binary, one file each.
+
+pub mod decode;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, ErrorCode, ffi};
 
+pub mod alert;
 pub mod attribution;
 mod checksum;
 pub mod command;
