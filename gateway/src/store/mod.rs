@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 pub mod outbox;
+pub mod watermark;
 
 /// What went wrong in the store; a variant per thing a caller does differently.
 #[derive(Debug, thiserror::Error)]
