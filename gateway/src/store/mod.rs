@@ -20,13 +20,13 @@ pub mod need;
 pub mod observation;
 pub mod open;
 pub mod outbox;
+pub use open::{MemoryDisk, StoreOptions};
 pub mod patient;
 pub mod plan;
 pub mod prompt;
 pub mod task;
 pub mod verdict;
-
-pub use open::{MemoryDisk, StoreOptions};
+pub mod watermark;
 
 /// What went wrong in the store; a variant per thing a caller does differently.
 #[derive(Debug, thiserror::Error)]
