@@ -1,3 +1,5 @@
 //! Recorded readings through the very same path as live ones, and the report on what they show.
 
 pub mod line;
+
+pub mod source;
