@@ -22,6 +22,8 @@ pub mod programme;
 
 pub mod outreach;
 
+pub mod household;
+
 pub mod store;
 
 pub mod path;

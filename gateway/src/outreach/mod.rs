@@ -1,1 +1,4 @@
-//! To be written.
+//! What leaves for a patient, when, and in which words.
+
+pub mod governor;
+pub mod local;
