@@ -311,8 +311,9 @@ impl Config {
         below(&data, &mut self.radio.socket);
         below(&data, &mut self.control.socket);
         let tls = self.uplink.tls.as_mut();
-        let (ca, certificate, key) =
-            tls.map_or((None, None, None), |t| (t.ca.as_mut(), t.certificate.as_mut(), t.key.as_mut()));
+        let (ca, certificate, key) = tls.map_or((None, None, None), |t| {
+            (t.ca.as_mut(), t.certificate.as_mut(), t.key.as_mut())
+        });
         let files = [
             ca,
             certificate,

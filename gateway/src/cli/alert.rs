@@ -11,7 +11,9 @@ use crate::control::query::Listing;
 
 /// List and acknowledge alerts
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  hearth alert list\n  hearth alert acknowledge --patient p1 --rule G1")]
+#[command(
+    after_help = "Example:\n  hearth alert list\n  hearth alert acknowledge --patient p1 --rule G1"
+)]
 pub struct Alert {
     #[command(subcommand)]
     action: Action,
@@ -83,7 +85,12 @@ impl Alert {
             Action::Show { id, format, daemon } => shown(&daemon, format, Listing::Alerts, id),
             Action::Acknowledge { patient, rule, by, format, daemon } => {
                 let said = format!("Alert {rule} of {patient} is acknowledged.");
-                done(&daemon, format, Verb::AlertAcknowledge(Acknowledge { patient, rule, by }), &said)
+                done(
+                    &daemon,
+                    format,
+                    Verb::AlertAcknowledge(Acknowledge { patient, rule, by }),
+                    &said,
+                )
             }
         }
     }

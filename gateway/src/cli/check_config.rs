@@ -88,8 +88,11 @@ fn failure(error: ConfigError) -> Failure {
 
 fn wrong(path: &Path, count: usize) -> Failure {
     let problems = if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") };
-    Failure::new(Exit::Configuration, format!("{} has {problems}; nothing was started.", path.display()))
-        .next("mend the lines above; every setting is explained in hearth.example.toml")
+    Failure::new(
+        Exit::Configuration,
+        format!("{} has {problems}; nothing was started.", path.display()),
+    )
+    .next("mend the lines above; every setting is explained in hearth.example.toml")
 }
 
 fn told(problems: &[Problem], colour: bool) -> String {
@@ -103,18 +106,26 @@ pub(super) fn parts(config: &Config) -> Vec<(&'static str, String)> {
         ("gateway", format!("{} in {}", config.gateway.id, config.gateway.zone)),
         ("data", config.database().display().to_string()),
     ];
-    parts.push(("radio", match config.radio.adapter {
-        Adapter::None => "none: no readings will arrive".to_owned(),
-        Adapter::Simulated => format!("SIMULATED household on {}", config.radio.socket.display()),
-    }));
+    parts.push((
+        "radio",
+        match config.radio.adapter {
+            Adapter::None => "none: no readings will arrive".to_owned(),
+            Adapter::Simulated => {
+                format!("SIMULATED household on {}", config.radio.socket.display())
+            }
+        },
+    ));
     if config.embedded_broker.enabled {
         parts.push(("broker", format!("embedded, on {}", config.embedded_broker.listen)));
     }
-    parts.push(("uplink", match (uplink.enabled, &uplink.tls) {
-        (false, _) => "off: nothing is sent".to_owned(),
-        (true, None) => format!("{}:{}, not encrypted", uplink.host, uplink.port),
-        (true, Some(_)) => format!("{}:{}, TLS", uplink.host, uplink.port),
-    }));
+    parts.push((
+        "uplink",
+        match (uplink.enabled, &uplink.tls) {
+            (false, _) => "off: nothing is sent".to_owned(),
+            (true, None) => format!("{}:{}, not encrypted", uplink.host, uplink.port),
+            (true, Some(_)) => format!("{}:{}, TLS", uplink.host, uplink.port),
+        },
+    ));
     parts.push(("control", config.control.socket.display().to_string()));
     if let Some(file) = &config.household.file {
         parts.push(("household", file.display().to_string()));

@@ -28,7 +28,9 @@ enum Action {
         daemon: Daemon,
     },
     /// Say whose a reading is
-    #[command(after_help = "Example:\n  hearth claim assign 0f6d7c1e-1111-5222-8333-444455556666 --patient p1")]
+    #[command(
+        after_help = "Example:\n  hearth claim assign 0f6d7c1e-1111-5222-8333-444455556666 --patient p1"
+    )]
     Assign {
         /// Observation id
         observation: String,

@@ -7,7 +7,9 @@ use super::print;
 
 /// Print a completion script for a shell
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  hearth completions bash > /usr/share/bash-completion/completions/hearth")]
+#[command(
+    after_help = "Example:\n  hearth completions bash > /usr/share/bash-completion/completions/hearth"
+)]
 pub struct Completions {
     /// The shell
     pub shell: Shell,

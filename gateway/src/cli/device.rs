@@ -11,7 +11,9 @@ use crate::control::query::Listing;
 
 /// Put devices on the roster and say whose they are
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  hearth device add cuff-1 --kind blood_pressure_cuff --address C0:FF:EE:00:00:01\n  hearth device assign cuff-1 --patient p1")]
+#[command(
+    after_help = "Example:\n  hearth device add cuff-1 --kind blood_pressure_cuff --address C0:FF:EE:00:00:01\n  hearth device assign cuff-1 --patient p1"
+)]
 pub struct Device {
     #[command(subcommand)]
     action: Action,
@@ -20,7 +22,9 @@ pub struct Device {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Put a device on the roster
-    #[command(after_help = "Example:\n  hearth device add cuff-1 --kind blood_pressure_cuff --address C0:FF:EE:00:00:01")]
+    #[command(
+        after_help = "Example:\n  hearth device add cuff-1 --kind blood_pressure_cuff --address C0:FF:EE:00:00:01"
+    )]
     Add {
         /// Opaque id
         id: String,
@@ -126,29 +130,53 @@ impl Device {
         match self.action {
             Action::Add { id, kind, model, address, zone, expected_interval_s, format, daemon } => {
                 let said = format!("Device {id} is on the roster.");
-                done(&daemon, format, Verb::DeviceAdd(DeviceSettings {
-                    id,
-                    kind,
-                    model,
-                    address,
-                    zone,
-                    expected_interval_s,
-                }), &said)
+                done(
+                    &daemon,
+                    format,
+                    Verb::DeviceAdd(DeviceSettings {
+                        id,
+                        kind,
+                        model,
+                        address,
+                        zone,
+                        expected_interval_s,
+                    }),
+                    &said,
+                )
             }
-            Action::Edit { id, kind, model, address, zone, expected_interval_s, format, daemon } => {
+            Action::Edit {
+                id,
+                kind,
+                model,
+                address,
+                zone,
+                expected_interval_s,
+                format,
+                daemon,
+            } => {
                 let said = format!("Device {id} is changed.");
-                done(&daemon, format, Verb::DeviceEdit(DeviceSettings {
-                    id,
-                    kind,
-                    model,
-                    address,
-                    zone,
-                    expected_interval_s,
-                }), &said)
+                done(
+                    &daemon,
+                    format,
+                    Verb::DeviceEdit(DeviceSettings {
+                        id,
+                        kind,
+                        model,
+                        address,
+                        zone,
+                        expected_interval_s,
+                    }),
+                    &said,
+                )
             }
             Action::Assign { id, patient, slot, from, format, daemon } => {
                 let said = format!("Device {id} belongs to {patient}.");
-                done(&daemon, format, Verb::DeviceAssign(DeviceAssign { id, patient, slot, from }), &said)
+                done(
+                    &daemon,
+                    format,
+                    Verb::DeviceAssign(DeviceAssign { id, patient, slot, from }),
+                    &said,
+                )
             }
             Action::List { all, format, daemon } => listed(
                 &daemon,

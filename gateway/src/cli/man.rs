@@ -7,7 +7,9 @@ use super::print;
 
 /// Print the manual page of hearth, or write one page per command into a folder
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  hearth man --output /usr/local/share/man/man1\n  hearth man | man -l -")]
+#[command(
+    after_help = "Example:\n  hearth man --output /usr/local/share/man/man1\n  hearth man | man -l -"
+)]
 pub struct Man {
     /// Folder to write all pages to; made if it is not there
     #[arg(long, value_name = "DIR")]

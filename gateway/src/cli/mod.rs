@@ -51,8 +51,9 @@ fn after_help() -> String {
     )
 }
 
-/// What `hearth` can do.
+/// What `hearth` can do. The explanation of each stands at its type; a second one here would replace it.
 #[derive(Debug, Subcommand)]
+#[allow(missing_docs)]
 pub enum Command {
     Run(run::Run),
     CheckConfig(check_config::CheckConfig),
@@ -67,7 +68,7 @@ pub enum Command {
     Claim(claim::Claim),
     Clock(clock::Clock),
     Backup(backup::Backup),
-    Restore(backup::Restore),
+
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -105,7 +106,7 @@ impl Command {
             Self::Claim(command) => command.run(),
             Self::Clock(command) => command.run(),
             Self::Backup(command) => command.run(),
-            Self::Restore(command) => command.run(),
+
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),
         }

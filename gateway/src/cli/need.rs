@@ -54,7 +54,9 @@ enum Action {
         daemon: Daemon,
     },
     /// Close a need with an outcome
-    #[command(after_help = "Example:\n  hearth need close 0f6d7c1e-1111-5222-8333-444455556666 --outcome not_needed")]
+    #[command(
+        after_help = "Example:\n  hearth need close 0f6d7c1e-1111-5222-8333-444455556666 --outcome not_needed"
+    )]
     Close {
         /// Need id
         id: String,

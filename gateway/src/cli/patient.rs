@@ -8,13 +8,15 @@ use super::client::{Daemon, done, listed, shown};
 use super::exit::{Exit, Failure};
 use super::print::Format;
 use crate::control::Verb;
-use crate::control::command::{Mute, Pause, PatientSettings, Symptom, Target};
+use crate::control::command::{Mute, PatientSettings, Pause, Symptom, Target};
 use crate::control::query::Listing;
 
 /// Enrol patients, change their settings, pause, mute, close
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  hearth patient add p1 --zone Europe/Berlin --language de --prompts true\n  \
-    hearth patient list")]
+#[command(
+    after_help = "Example:\n  hearth patient add p1 --zone Europe/Berlin --language de --prompts true\n  \
+    hearth patient list"
+)]
 pub struct Patient {
     #[command(subcommand)]
     action: Action,
@@ -65,7 +67,9 @@ enum Action {
         daemon: Daemon,
     },
     /// Plan no measurements from one local day to another
-    #[command(after_help = "Example:\n  hearth patient pause p1 --from 2027-07-01 --to 2027-07-14 --reason away")]
+    #[command(
+        after_help = "Example:\n  hearth patient pause p1 --from 2027-07-01 --to 2027-07-14 --reason away"
+    )]
     Pause {
         /// Patient id
         id: String,
@@ -180,7 +184,8 @@ fn quiet(text: &str) -> Result<[String; 2], String> {
 
 fn limit(text: &str) -> Result<(String, serde_json::Value), String> {
     let (rule, json) = text.split_once('=').ok_or("write it as G1='{\"lo\": 60}'")?;
-    let value = serde_json::from_str(json).map_err(|e| format!("what follows = is no JSON: {e}"))?;
+    let value =
+        serde_json::from_str(json).map_err(|e| format!("what follows = is no JSON: {e}"))?;
     Ok((rule.to_owned(), value))
 }
 

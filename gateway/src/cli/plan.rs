@@ -11,7 +11,9 @@ use crate::control::query::Listing;
 
 /// Start, show and stop care programmes of patients
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  hearth plan assign plan-1 --patient p1 --programme glucose-weekly\n  hearth plan list")]
+#[command(
+    after_help = "Example:\n  hearth plan assign plan-1 --patient p1 --programme glucose-weekly\n  hearth plan list"
+)]
 pub struct Plan {
     #[command(subcommand)]
     action: Action,
@@ -20,7 +22,9 @@ pub struct Plan {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Start a programme for a patient
-    #[command(after_help = "Example:\n  hearth plan assign plan-1 --patient p1 --programme glucose-weekly")]
+    #[command(
+        after_help = "Example:\n  hearth plan assign plan-1 --patient p1 --programme glucose-weekly"
+    )]
     Assign {
         /// Plan id, chosen by you
         id: String,
@@ -42,7 +46,9 @@ enum Action {
         daemon: Daemon,
     },
     /// Record a medication change
-    #[command(after_help = "Example:\n  hearth plan event plan-1 --day 2027-02-01 --note \"dose doubled\"")]
+    #[command(
+        after_help = "Example:\n  hearth plan event plan-1 --day 2027-02-01 --note \"dose doubled\""
+    )]
     Event {
         /// Plan id
         id: String,
@@ -105,13 +111,12 @@ impl Plan {
         match self.action {
             Action::Assign { id, patient, programme, start, overrides, format, daemon } => {
                 let said = format!("Plan {id} has started for {patient}.");
-                done(&daemon, format, Verb::PlanAssign(PlanAssign {
-                    id,
-                    patient,
-                    programme,
-                    start,
-                    overrides,
-                }), &said)
+                done(
+                    &daemon,
+                    format,
+                    Verb::PlanAssign(PlanAssign { id, patient, programme, start, overrides }),
+                    &said,
+                )
             }
             Action::Event { id, day, event, note, format, daemon } => {
                 let said = format!("The event of {day} is recorded for plan {id}.");

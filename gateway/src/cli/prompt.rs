@@ -44,7 +44,9 @@ enum Action {
         daemon: Daemon,
     },
     /// Record what the patient answered
-    #[command(after_help = "Example:\n  hearth prompt answer 0f6d7c1e-1111-5222-8333-444455556666 done")]
+    #[command(
+        after_help = "Example:\n  hearth prompt answer 0f6d7c1e-1111-5222-8333-444455556666 done"
+    )]
     Answer {
         /// Prompt id
         id: String,

@@ -71,11 +71,14 @@ fn told(status: &StatusReport) -> String {
     line("up", duration(status.uptime_s));
     line("clock", format!("{}, {}", status.clock.now, status.clock.sentence));
     let radio = &status.radio;
-    line("radio", match (radio.simulated, radio.connected) {
-        (true, true) => "SIMULATED, a household is connected".to_owned(),
-        (true, false) => "SIMULATED, no household is connected".to_owned(),
-        (false, _) => format!("{}: no readings arrive", radio.adapter),
-    });
+    line(
+        "radio",
+        match (radio.simulated, radio.connected) {
+            (true, true) => "SIMULATED, a household is connected".to_owned(),
+            (true, false) => "SIMULATED, no household is connected".to_owned(),
+            (false, _) => format!("{}: no readings arrive", radio.adapter),
+        },
+    );
     if radio.simulated {
         line("", format!("{} values committed, {} lines refused", radio.committed, radio.refused));
     }
@@ -89,9 +92,15 @@ fn told(status: &StatusReport) -> String {
     for lane in &status.backlog {
         let oldest = lane.oldest.as_ref().map(|at| format!(", oldest {at}")).unwrap_or_default();
         let lane_name = &lane.lane;
-        line("backlog", format!("{lane_name}: {} to send{oldest}; {} kept", lane.queued, lane.kept));
+        line(
+            "backlog",
+            format!("{lane_name}: {} to send{oldest}; {} kept", lane.queued, lane.kept),
+        );
         for mark in &lane.watermarks {
-            line("", format!("{} confirmed {} of {} at {}", mark.consumer, mark.seq, lane.last, mark.at));
+            line(
+                "",
+                format!("{} confirmed {} of {} at {}", mark.consumer, mark.seq, lane.last, mark.at),
+            );
         }
     }
     let j = &status.journal;

@@ -44,7 +44,9 @@ enum Action {
         daemon: Daemon,
     },
     /// Say that a task is done, with an outcome
-    #[command(after_help = "Example:\n  hearth task close 0f6d7c1e-1111-5222-8333-444455556666 --outcome reached")]
+    #[command(
+        after_help = "Example:\n  hearth task close 0f6d7c1e-1111-5222-8333-444455556666 --outcome reached"
+    )]
     Close {
         /// Task id
         id: String,

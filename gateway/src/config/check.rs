@@ -227,7 +227,9 @@ fn encryption(tls: &Tls, f: &mut Findings<'_>) {
 fn pem(key: &str, path: &Path, text: Option<String>, label: &str, f: &mut Findings<'_>) {
     let Some(text) = text else { return };
     let holds = |label: &str| {
-        text.lines().any(|l| l.starts_with("-----BEGIN ") && l.trim_end().ends_with(&format!("{label}-----")))
+        text.lines().any(|l| {
+            l.starts_with("-----BEGIN ") && l.trim_end().ends_with(&format!("{label}-----"))
+        })
     };
     if holds(label) {
         return;
@@ -349,7 +351,8 @@ fn control(config: &Config, f: &mut Findings<'_>) {
         );
     }
     use std::os::unix::ffi::OsStrExt;
-    for (key, socket) in [("control.socket", &control.socket), ("radio.socket", &config.radio.socket)]
+    for (key, socket) in
+        [("control.socket", &control.socket), ("radio.socket", &config.radio.socket)]
     {
         let length = socket.as_os_str().as_bytes().len();
         if length > 107 {

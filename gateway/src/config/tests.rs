@@ -87,7 +87,10 @@ fn a_key_in_the_wrong_table_is_sent_where_it_belongs() {
 #[test]
 fn values_that_cannot_be_are_named() {
     for (text, start) in [
-        ("[uplink]\nkeepalive_s = 60000", "uplink.keepalive_s: 60000 seconds cannot be used | the unit"),
+        (
+            "[uplink]\nkeepalive_s = 60000",
+            "uplink.keepalive_s: 60000 seconds cannot be used | the unit",
+        ),
         ("[uplink]\nhost = \"mqtt://broker\"", "uplink.host: `mqtt://broker` is no host name"),
         ("[uplink]\nhost = \"broker:1884\"", "uplink.host: the port does not belong"),
         ("[uplink]\nconsumers = [\"ehr\", \"ehr\"]", "uplink.consumers.1: `ehr` stands twice"),
@@ -114,7 +117,8 @@ fn values_that_cannot_be_are_named() {
 #[test]
 fn a_zone_gets_the_nearest_known_one() {
     let path = std::env::temp_dir();
-    let text = format!("[gateway]\nzone = \"Europe/Berln\"\ndata_dir = {:?}", path.display().to_string());
+    let text =
+        format!("[gateway]\nzone = \"Europe/Berln\"\ndata_dir = {:?}", path.display().to_string());
     let problems = parse(&path.join("hearth.toml"), &text).unwrap_err();
     assert_eq!(problems[0].help.as_deref(), Some("did you mean `Europe/Berlin`?"));
     assert_eq!(problems[0].line, 2);
@@ -142,7 +146,8 @@ fn secrets_that_everybody_can_read_and_swapped_files_are_refused() {
     assert!(tls("c.pem", "open.pem")[0].contains("every user of this machine"));
     let swapped = tls("k.pem", "c.pem");
     assert!(swapped[0].contains("swapped"), "{swapped:#?}");
-    let login = |name| problems_in(folder.path(), &format!("[uplink]\ncredentials_file = {name:?}"));
+    let login =
+        |name| problems_in(folder.path(), &format!("[uplink]\ncredentials_file = {name:?}"));
     assert!(login("login").is_empty());
     assert!(login("short")[0].contains("must have two lines"));
 }
@@ -161,7 +166,8 @@ fn names_are_told_from_ids() {
 fn the_socket_is_found_in_a_file_that_is_wrong_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("hearth.toml");
-    std::fs::write(&file, "[gateway]\ndata_dir = \"d\"\n[control]\nsocket = \"c.sock\"\n[x]\ny=1").unwrap();
+    std::fs::write(&file, "[gateway]\ndata_dir = \"d\"\n[control]\nsocket = \"c.sock\"\n[x]\ny=1")
+        .unwrap();
     let expected = std::path::absolute(folder.path().join("d/c.sock")).unwrap();
     assert_eq!(control_socket_of(&file), Some(expected));
 }

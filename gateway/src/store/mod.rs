@@ -14,6 +14,7 @@ mod checksum;
 pub mod counter;
 pub mod device;
 pub mod journal;
+pub mod listing;
 pub mod observation;
 pub mod open;
 pub mod outbox;
