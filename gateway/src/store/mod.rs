@@ -16,6 +16,7 @@ pub mod command;
 pub mod counter;
 pub mod device;
 pub mod journal;
+pub mod listing;
 pub mod need;
 pub mod observation;
 pub mod open;
