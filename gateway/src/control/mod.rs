@@ -2,4 +2,10 @@
 
 pub mod command;
 
+pub mod query;
+
+pub mod socket;
+
+pub mod status;
+
 pub use command::{Command, Verb};

@@ -1,0 +1,1 @@
+//! A whole household from one TOML file.
