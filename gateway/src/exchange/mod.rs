@@ -1,1 +1,3 @@
-//! To be written.
+//! Exchange of cases with other implementations, as JSON lines.
+
+pub mod trend;
