@@ -181,7 +181,7 @@ class Published:
 
     def reset(self, start):
         self.start, self.published, self.worse = start, None, 0
-        self.waiting, self.row, self.noisy_task = None, 0, False
+        self.finals, self.row, self.noisy_task = [], 0, False
         self.last_visit, self.visits, self.visit_task = None, 0, False
 
     def take(self, plan, out):
@@ -193,18 +193,24 @@ class Published:
             self.worse = self.worse + 1 if verdict == "Worsening" else 0
             if self.worse >= 2 and self.published is None:
                 self.published = "Worsening"
-        elif self.published is None or (self.published == "InsufficientData" and verdict != "InsufficientData"):
-            self.published, self.waiting = verdict, None
-        elif verdict != "InsufficientData":
-            if verdict == self.published:
-                self.waiting = None
-            elif self.waiting == verdict:
-                self.published, self.waiting = verdict, None
-            else:
-                self.waiting = verdict
+        elif not self.finals or (self.published == "InsufficientData" and verdict != "InsufficientData"):
+            self.published = verdict
+        elif verdict != self.published and self.given_before(verdict):
+            self.published = verdict
+        if final:
+            self.finals.append(verdict)
         out["published"] = self.published
         out["action"] = self.action(plan, verdict, reason, day, final, out["k"])
         return out
+
+    def given_before(self, verdict):
+        """An earlier final evaluation gave it, with none but InsufficientData since."""
+        for earlier in reversed(self.finals):
+            if earlier == verdict:
+                return True
+            if earlier != "InsufficientData":
+                return False
+        return False
 
     def action(self, plan, verdict, reason, day, final, k):
         bad = ("NotImproving", "Worsening")
