@@ -18,6 +18,7 @@ pub mod listing;
 pub mod observation;
 pub mod open;
 pub mod outbox;
+pub mod probe;
 pub mod watermark;
 
 pub use open::{MemoryDisk, StoreOptions};
