@@ -11,6 +11,7 @@ pub mod claim;
 pub mod client;
 pub mod clock;
 pub mod completions;
+pub mod decode;
 pub mod device;
 pub mod exit;
 pub mod man;

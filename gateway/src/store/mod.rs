@@ -9,16 +9,24 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, ErrorCode, ffi};
 
+pub mod alert;
 pub mod attribution;
 mod checksum;
+pub mod command;
 pub mod counter;
 pub mod device;
 pub mod journal;
 pub mod listing;
+pub mod need;
 pub mod observation;
 pub mod open;
 pub mod outbox;
+pub mod patient;
+pub mod plan;
 pub mod probe;
+pub mod prompt;
+pub mod task;
+pub mod verdict;
 pub mod watermark;
 
 pub use open::{MemoryDisk, StoreOptions};

@@ -30,3 +30,4 @@ create index meal_context_observation on meal_context (observation_seq);
 drop index observation_device_time;
 create index observation_stamp on observation (device, device_time) where device_time is not null;
 create index observation_sequence on observation (device, sequence) where sequence is not null;
+create index alert_state_due on alert_state (due_s) where due_s is not null;
