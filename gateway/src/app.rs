@@ -23,9 +23,8 @@ use crate::cli::exit::{Exit, Failure, plain};
 use crate::clock::{Clock, RequireSync};
 use crate::config::{Adapter, Config, Loaded};
 use crate::control::socket::{self, Access, SocketError};
-use crate::control::status::BrokerStatus;
 use crate::radio::simulated::{Pace, RadioState, Simulated};
-use crate::store::{Reader, Store, StoreError, StoreOptions};
+use crate::store::{Store, StoreError, StoreOptions};
 use crate::writer::{WriteError, Writer};
 
 mod custody;
@@ -33,12 +32,19 @@ mod desk;
 mod health;
 mod links;
 mod log;
+mod rooms;
 
 use desk::Desk;
 use health::Health;
 
 /// How often due work is looked for in real time; no rule has a step below a second.
 const TICK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is checked that no task has met a fault.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the status topic learns what needs a look.
+const NOTES_EVERY: Duration = Duration::from_secs(30);
 
 /// How long sources may take to finish what they hold.
 const SOURCES_WITHIN: Duration = Duration::from_secs(5);
@@ -112,14 +118,15 @@ impl Gateway {
             clock.confirm();
         }
         make_folder(&config.gateway.data_dir)?;
+        // The store first: its lock decides which of two gateways runs.
+        let store = open_store(&config, &clock)?;
         let listener = listen(&config)?;
         let radio_listener = listen_radio(&config)?;
-        let store = open_store(&config, &clock)?;
-        let salvaged = store.salvaged().map(|report| report.to_string());
+        let salvaged: Option<String> = None;
         let reader = store.reader().map_err(store_failure)?;
         let desk_reader = Arc::new(Mutex::new(store.reader().map_err(store_failure)?));
         let uplink_reader = store.reader().map_err(store_failure)?;
-        let path = links::path(store, &config)?;
+        let path = rooms::path(store, &config)?;
 
         let (writer, requests) = Writer::channel();
         let (committed, committed_seen) = watch::channel(0);
@@ -129,7 +136,13 @@ impl Gateway {
         let (thread, ended) = custody::spawn(path, reader, requests, signals)
             .map_err(|error| internal(&format!("the writer did not start: {}", plain(&error))))?;
 
-        let ports = links::Ports { clock: clock.clone(), writer: writer.clone(), committed: committed_seen };
+        let (tell_notes, notes) = watch::channel(Vec::new());
+        let ports = links::Ports {
+            clock: clock.clone(),
+            writer: writer.clone(),
+            committed: committed_seen,
+            notes,
+        };
         let links = links::Links::start(&config, ports, uplink_reader).await?;
         let radio = Arc::new(RadioState::default());
         let desk = Arc::new(Desk {
@@ -147,8 +160,11 @@ impl Gateway {
         let (first_moment, moments) = mpsc::channel(1);
         let mut source_tasks = Vec::new();
         if let Some(listener) = radio_listener {
-            let pace =
-                Pace { queued: queued_seen, online: links.online.clone(), uplink: config.uplink.enabled };
+            let pace = Pace {
+                queued: queued_seen,
+                online: links.online.clone(),
+                uplink: config.uplink.enabled,
+            };
             let simulated = Simulated {
                 listener,
                 clock: clock.clone(),
@@ -160,10 +176,12 @@ impl Gateway {
             let stop = sources.clone();
             source_tasks.push(("simulated radio", tokio::spawn(ended_by(simulated.run(stop)))));
         } else {
-            links::apply_household(&config, &writer, &clock).await?;
+            rooms::apply_household(&config, &writer, &clock).await?;
         }
         let timer = timer(config.clone(), clock.clone(), writer.clone(), moments, sources.clone());
         source_tasks.push(("timer", tokio::spawn(timer)));
+        let notes = tell_what_needs_a_look(desk.clone(), tell_notes, sources.clone());
+        source_tasks.push(("status", tokio::spawn(notes)));
 
         let control_stop = CancellationToken::new();
         let control = tokio::spawn(socket::serve(listener, desk.clone(), control_stop.clone()));
@@ -185,7 +203,11 @@ impl Gateway {
 
     fn announce(&self, file: &FilePath, talk: Talk) {
         let took = self.started.elapsed().as_millis();
-        talk.say(&format!("Hearth {} is up after {took} ms, with {}.", env!("CARGO_PKG_VERSION"), file.display()));
+        talk.say(&format!(
+            "Hearth {} is up after {took} ms, with {}.",
+            env!("CARGO_PKG_VERSION"),
+            file.display()
+        ));
         for (name, what) in crate::cli::check_config::parts(&self.config) {
             talk.say(&format!("  {name:<9}  {what}"));
         }
@@ -241,6 +263,7 @@ impl Gateway {
         };
         let (mut term, mut int) = (of(SignalKind::terminate())?, of(SignalKind::interrupt())?);
         let mut hangup = of(SignalKind::hangup())?;
+        let watched = self.watched();
         loop {
             tokio::select! {
                 _ = term.recv() => tracing::info!("asked to stop by SIGTERM"),
@@ -250,6 +273,12 @@ impl Gateway {
                     continue;
                 }
                 end = &mut self.ended => return Err(ended(end)),
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    match watched.iter().find(|(_, task)| task.is_finished()) {
+                        Some((name, _)) => return Err(internal(&format!("the {name} has ended"))),
+                        None => continue,
+                    }
+                }
             }
             return Ok(());
         }
@@ -288,6 +317,28 @@ impl Gateway {
     }
 }
 
+/// Keeps the status topic informed of what somebody should see to.
+async fn tell_what_needs_a_look(
+    desk: Arc<Desk>,
+    notes: watch::Sender<Vec<String>>,
+    stop: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(NOTES_EVERY) => {}
+        }
+        if let Ok(report) = desk.report().await {
+            let found = crate::cli::status::needs_a_look(&report);
+            notes.send_if_modified(|known| {
+                let news = *known != found;
+                *known = found;
+                news
+            });
+        }
+    }
+}
+
 /// Does what is due in real time, unless a household holds the clock; applies the household file at its first moment.
 async fn timer(
     config: Config,
@@ -302,7 +353,7 @@ async fn timer(
             () = stop.cancelled() => return,
             moment = moments.recv(), if open => match moment {
                 Some(done) => {
-                    if let Err(failure) = links::apply_household(&config, &writer, &clock).await {
+                    if let Err(failure) = rooms::apply_household(&config, &writer, &clock).await {
                         tracing::error!(reason = failure.sentence, "the household file was not applied");
                     }
                     let _ = done.send(());
@@ -364,8 +415,11 @@ fn socket_failure(error: SocketError) -> Failure {
     };
     let failure = Failure::new(exit, format!("The gateway did not start: {error}."));
     match exit {
-        Exit::InUse => failure.next("stop the other one, or give this one its own data_dir and socket"),
-        _ => failure.next("set control.socket or radio.socket to a path the gateway's user may write"),
+        Exit::InUse => {
+            failure.next("stop the other one, or give this one its own data_dir and socket")
+        }
+        _ => failure
+            .next("set control.socket or radio.socket to a path the gateway's user may write"),
     }
 }
 
@@ -386,7 +440,9 @@ pub(crate) fn store_failure(error: StoreError) -> Failure {
     // The store's sentences carry their remedy behind a colon.
     let next = match (&error, text.split_once(": ")) {
         (
-            StoreError::InUse { .. } | StoreError::Newer { .. } | StoreError::Foreign { .. }
+            StoreError::InUse { .. }
+            | StoreError::Newer { .. }
+            | StoreError::Foreign { .. }
             | StoreError::Damaged { .. },
             Some((what, remedy)),
         ) => {

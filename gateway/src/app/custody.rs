@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::rooms;
 use crate::clock::Now;
 use crate::intake::Arrival;
 use crate::path::Path;
@@ -144,7 +145,7 @@ impl Custody {
         let WriteRequest { token, write, reply } = request;
         let done = match write {
             UplinkWrite::Incoming { to, payload, problem } => {
-                incoming(&mut self.path, to, &payload, problem.as_deref(), now)
+                rooms::incoming(&mut self.path, to, &payload, problem.as_deref(), now)
             }
             write => self.path.store().transaction(|tx| source::apply(tx, &write, now.wall)),
         };
@@ -186,7 +187,9 @@ impl Custody {
     fn tell(&mut self) {
         self.signals.committed.send_modify(|count| *count += 1);
         if let Ok(queued) = listing::anything_queued(&self.reader) {
-            self.signals.queued.send_if_modified(|known| std::mem::replace(known, queued) != queued);
+            self.signals
+                .queued
+                .send_if_modified(|known| std::mem::replace(known, queued) != queued);
         }
     }
 }

@@ -9,6 +9,7 @@ use hearth_shared::time::UnixMillis;
 use serde_json::json;
 use tokio::sync::watch;
 
+use super::rooms;
 use crate::clock::Clock;
 use crate::config::{Adapter, Config};
 use crate::control::query::{Answer, List, Listing, Request};
@@ -148,9 +149,7 @@ impl Desk {
             };
         }
         match self.writer.execute(command, Origin::Socket, self.clock.now()).await {
-            Ok(answer) if answer.ok => {
-                Answer::Done { result: answer.result.unwrap_or_default() }
-            }
+            Ok(answer) if answer.ok => Answer::Done { result: answer.result.unwrap_or_default() },
             Ok(answer) => Answer::refused("refused", answer.error.unwrap_or_default()),
             Err(error) => refused(&error),
         }
@@ -187,7 +186,7 @@ impl Desk {
 
     async fn backup(&self, to: PathBuf) -> Answer {
         let wanted = to.clone();
-        match self.read(move |reader| crate::store::backup::run(reader, &wanted)).await {
+        match self.read(move |reader| rooms::backup(reader, &wanted)).await {
             Ok(()) => {
                 let octets = std::fs::metadata(&to).map_or(0, |meta| meta.len());
                 Answer::Done { result: json!({ "file": to, "octets": octets }) }

@@ -26,7 +26,7 @@ pub(super) struct Health {
     pub(super) clock: Clock,
     pub(super) writer: Writer,
     /// Whether a task that must live has ended; its name.
-    pub(super) dead: Box<dyn Fn() -> Option<&'static str> + Send>,
+    pub(super) dead: Box<dyn Fn() -> Option<&'static str> + Send + Sync>,
 }
 
 impl Health {

@@ -299,10 +299,12 @@ fn embedded_broker(config: &Config, f: &mut Findings<'_>) {
             "use another broker, or a build with the feature embedded-broker",
         );
     }
-    if !listen.ip().is_loopback() {
-        f.remark(format!(
-            "The embedded broker listens on {listen} without passwords: whoever reaches it reads everything."
-        ));
+    if !listen.ip().is_loopback() && config.uplink.username.is_none() {
+        f.wrong(
+            "embedded_broker.listen",
+            format!("on {listen} whoever reaches it could read and write everything"),
+            "listen on 127.0.0.1, or set uplink.username and uplink.password_file",
+        );
     }
     let uplink = &config.uplink;
     if uplink.enabled {

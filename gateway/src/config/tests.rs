@@ -137,11 +137,17 @@ fn secrets_that_everybody_can_read_and_swapped_files_are_refused() {
     put("c.pem", certificate, 0o644);
     put("k.pem", key, 0o600);
     put("open.pem", key, 0o644);
-    put("password", "word
-", 0o600);
-    put("two", "user
+    put(
+        "password", "word
+", 0o600,
+    );
+    put(
+        "two",
+        "user
 word
-", 0o600);
+",
+        0o600,
+    );
     let tls = |c: &str, k: &str| {
         problems_in(folder.path(), &format!("[uplink.tls]\ncertificate = {c:?}\nkey = {k:?}"))
     };
