@@ -74,6 +74,8 @@ impl Talk {
 /// What keeps it from starting, or ended it.
 pub fn run(loaded: Loaded, file: &FilePath, talk: Talk) -> Result<Exit, Failure> {
     let started = Instant::now();
+    // What the gateway keeps is not for every user of the machine.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
     log::start(&loaded.config.log);
     log::panic_hook();
     // One crypto provider for the process; a second one would panic at the first connection.

@@ -5,3 +5,4 @@ pub mod plausibility;
 pub mod alerts;
 
 pub mod silence;
+pub mod trend;
