@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub mod alert;
+pub mod assess;
 pub mod backup;
 pub mod check_config;
 pub mod claim;
@@ -59,6 +60,8 @@ pub enum Command {
     Run(run::Run),
     CheckConfig(check_config::CheckConfig),
     Status(status::Status),
+    Decode(decode::Decode),
+    Assess(assess::Assess),
     Patient(patient::Patient),
     Plan(plan::Plan),
     Device(device::Device),
@@ -97,6 +100,8 @@ impl Command {
             Self::Run(command) => command.run(),
             Self::CheckConfig(command) => command.run(),
             Self::Status(command) => command.run(),
+            Self::Decode(command) => command.run(),
+            Self::Assess(command) => command.run(),
             Self::Patient(command) => command.run(),
             Self::Plan(command) => command.run(),
             Self::Device(command) => command.run(),

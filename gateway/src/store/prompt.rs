@@ -130,9 +130,8 @@ fn select(
     filter: &str,
     parameters: impl rusqlite::Params,
 ) -> Result<Vec<Prompt>, StoreError> {
-    let mut query = q
-        .connection()
-        .prepare_cached(&format!("select {COLUMNS} from prompt where {filter}"))?;
+    let mut query =
+        q.connection().prepare_cached(&format!("select {COLUMNS} from prompt where {filter}"))?;
     let rows = query.query_map(parameters, from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -247,11 +246,7 @@ pub fn lapsed(q: &impl Queries, now: UnixMillis) -> Result<Vec<Prompt>, StoreErr
 /// # Errors
 /// What SQLite answered.
 pub fn pending(q: &impl Queries, patient: &str) -> Result<Vec<Prompt>, StoreError> {
-    select(
-        q,
-        "patient = ?1 and state in ('waiting', 'sent') order by created_ms, id",
-        [patient],
-    )
+    select(q, "patient = ?1 and state in ('waiting', 'sent') order by created_ms, id", [patient])
 }
 
 /// The prompts of a need, first attempt first.
@@ -298,17 +293,4 @@ pub fn rule_is_pending(q: &impl Queries, patient: &str, rule: &str) -> Result<bo
              where patient = ?1 and rule = ?2 and state = 'Pending')",
         )?
         .query_row([patient, rule], |row| row.get(0))?)
-}
-
-/// Puts a tombstone in the place of a message that was given a number, unless a consumer has
-/// confirmed it already. True if it was still there.
-///
-/// # Errors
-/// What SQLite answered.
-pub fn withdraw_outgoing(tx: &Tx<'_>, id: Uuid) -> Result<bool, StoreError> {
-    let changed = tx
-        .connection()
-        .prepare_cached("update outbox set state = 2 where id = ?1 and state in (0, 1)")?
-        .execute([id.as_bytes().as_slice()])?;
-    Ok(changed > 0)
 }

@@ -241,12 +241,11 @@ impl<'a> Windows<'a> {
         let before = |days: &[DayValue], end: i64| days.partition_point(|d| i64::from(d.day) < end);
         let s = i64::from(start);
         let mut known = &measured.days[..before(measured.days, i64::from(day))];
-        if p.drop_first == 1 {
-            if let Some((first, rest)) = known.split_first() {
-                if measured.first_day == Some(first.day) {
-                    known = rest;
-                }
-            }
+        if let Some((first, rest)) = known.split_first()
+            && p.drop_first == 1
+            && measured.first_day == Some(first.day)
+        {
+            known = rest;
         }
         let last_day = known.last().map(|d| d.day);
         let trend = &known[before(known, s - p.base_before)..];

@@ -126,7 +126,7 @@ pub fn combine<'a>(systolic: &'a Evaluation, diastolic: &'a Evaluation) -> &'a E
 pub struct Published {
     /// The published verdict; `None` as long as nothing has been published.
     pub verdict: Option<Verdict>,
-    /// Whether this evaluation changed it.
+    /// Whether this evaluation changed it; a new start takes the old one back.
     pub changed: bool,
     /// The action of this evaluation.
     pub action: Action,
@@ -174,10 +174,10 @@ impl Publisher {
     /// Takes the next evaluation; they come in ascending order of day.
     pub fn take(&mut self, plan: &Plan, outcome: impl Into<Outcome>) -> Published {
         let outcome = outcome.into();
+        let before = self.published;
         if self.start != Some(outcome.start) {
             *self = Self { start: Some(outcome.start), ..Self::default() };
         }
-        let before = self.published;
         let action = match outcome.phase {
             Phase::Interim => {
                 self.publish_interim(outcome.verdict);
