@@ -1,1 +1,3 @@
 //! What a reading asks of people: immediate alerts, missed measurements, the NI-1 verdict.
+
+pub mod alerts;
