@@ -122,10 +122,8 @@ fn ask_for_help(
         return Ok(());
     }
     let critical = prompt.level.as_deref() == Some("C");
-    let at = zone_of(patient).map_or_else(
-        || local::rfc3339(now.wall),
-        |zone| local::plain(now.wall, &zone),
-    );
+    let at = zone_of(patient)
+        .map_or_else(|| local::rfc3339(now.wall), |zone| local::plain(now.wall, &zone));
     let (kind, level, reason) = match answer {
         "help" if critical => {
             ("call", "C", format!("The patient asked for help after a critical alert ({at})."))
@@ -137,7 +135,9 @@ fn ask_for_help(
         word => (
             "data",
             "A",
-            format!("The patient is {word} and has not measured. Please enter a pause with its end."),
+            format!(
+                "The patient is {word} and has not measured. Please enter a pause with its end."
+            ),
         ),
     };
     raise_task(

@@ -65,11 +65,7 @@ pub(crate) fn zone_of(patient: &Patient) -> Option<TimeZone> {
 ///
 /// # Errors
 /// What the store answered.
-pub fn tick(
-    tx: &Tx<'_>,
-    ctx: &Context<'_>,
-    now: Now,
-) -> Result<Option<UnixMillis>, StoreError> {
+pub fn tick(tx: &Tx<'_>, ctx: &Context<'_>, now: Now) -> Result<Option<UnixMillis>, StoreError> {
     if now.trusted {
         need::attempt_due(tx, ctx, now)?;
         release_due(tx, ctx, now)?;
@@ -79,7 +75,8 @@ pub fn tick(
             prompt::update(tx, &lapsed)?;
         }
     }
-    let next = [crate::store::need::next_due(tx)?, prompt::next_due(tx)?].into_iter().flatten().min();
+    let next =
+        [crate::store::need::next_due(tx)?, prompt::next_due(tx)?].into_iter().flatten().min();
     // Due things that stay while the clock is not trusted must not make the caller spin.
     let soonest = now.wall.plus_seconds(if now.trusted { 1 } else { CLOCK_RETRY_S });
     Ok(next.map(|at| at.max(soonest)))
@@ -102,7 +99,8 @@ fn merge(tx: &Tx<'_>, due: &mut Vec<Prompt>) -> Result<(), StoreError> {
         let kind = place.iter().position(|kind| *kind == p.kind);
         (p.level.as_deref().and_then(Level::parse), kind, p.created, p.id)
     };
-    let family = |p: &Prompt| p.rule.as_deref().map(|rule| (p.patient.clone(), RuleFamily::of(rule)));
+    let family =
+        |p: &Prompt| p.rule.as_deref().map(|rule| (p.patient.clone(), RuleFamily::of(rule)));
     let mut kept: Vec<Prompt> = Vec::new();
     for candidate in due.drain(..) {
         let group = family(&candidate);
@@ -124,12 +122,7 @@ fn merge(tx: &Tx<'_>, due: &mut Vec<Prompt>) -> Result<(), StoreError> {
 }
 
 /// Asks the governor about a waiting prompt and does what it says.
-fn release(
-    tx: &Tx<'_>,
-    ctx: &Context<'_>,
-    mut prompt: Prompt,
-    now: Now,
-) -> Result<(), StoreError> {
+fn release(tx: &Tx<'_>, ctx: &Context<'_>, mut prompt: Prompt, now: Now) -> Result<(), StoreError> {
     let Some(patient) = patient::get(tx, &prompt.patient)? else { return Ok(()) };
     if notice::is_void(tx, &prompt)? {
         prompt.state = PromptState::Withdrawn;
@@ -212,8 +205,8 @@ fn send(
     prompt.state = PromptState::Sent;
     prompt.why = None;
     prompt.sent = Some(now.wall);
-    prompt.local_hour = zone_of(patient)
-        .and_then(|zone| u8::try_from(local::minute(now.wall, &zone) / 60).ok());
+    prompt.local_hour =
+        zone_of(patient).and_then(|zone| u8::try_from(local::minute(now.wall, &zone) / 60).ok());
     prompt::update(tx, &prompt)?;
     need::attempt_sent(tx, ctx, &prompt, now)
 }
@@ -258,10 +251,7 @@ fn history(q: &impl Queries, patient: &str, now: UnixMillis) -> Result<Vec<Sent>
     let week_s = governor::WEEK_MS / 1000 + 86_400;
     let sent =
         prompt::sent_between(q, patient, now.plus_seconds(-week_s), now.plus_seconds(week_s))?;
-    Ok(sent
-        .iter()
-        .filter_map(|p| Some(Sent { id: p.id, kind: kind_of(p), at: p.sent? }))
-        .collect())
+    Ok(sent.iter().filter_map(|p| Some(Sent { id: p.id, kind: kind_of(p), at: p.sent? })).collect())
 }
 
 fn facts(
@@ -326,12 +316,7 @@ pub(crate) fn paused_until(
 }
 
 /// One task for staff to find out what is missing, not more often than once a week.
-fn ask_staff(
-    tx: &Tx<'_>,
-    patient: &Patient,
-    missing: Missing,
-    now: Now,
-) -> Result<(), StoreError> {
+fn ask_staff(tx: &Tx<'_>, patient: &Patient, missing: Missing, now: Now) -> Result<(), StoreError> {
     let kind = if missing == Missing::Consent { "consent" } else { "data" };
     let reason = format!("No prompt can be sent: {}. Please find out.", missing.plain());
     let recent = now.wall.plus_seconds(-ASK_STAFF_AGAIN_S);
@@ -376,12 +361,7 @@ pub fn raise_task(tx: &Tx<'_>, task: Task) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// What the store answered.
-pub fn finish_task(
-    tx: &Tx<'_>,
-    task: &Task,
-    outcome: &str,
-    now: Now,
-) -> Result<bool, StoreError> {
+pub fn finish_task(tx: &Tx<'_>, task: &Task, outcome: &str, now: Now) -> Result<bool, StoreError> {
     if !task::finish(tx, task.id, outcome, now.wall)? {
         return Ok(false);
     }

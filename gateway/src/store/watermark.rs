@@ -55,11 +55,7 @@ pub fn store(tx: &Tx<'_>, mark: &Watermark, at: UnixMillis) -> Result<Taken, Sto
 ///
 /// # Errors
 /// What SQLite answered.
-pub fn confirmed(
-    from: &impl Queries,
-    consumers: &[String],
-    lane: Lane,
-) -> Result<u64, StoreError> {
+pub fn confirmed(from: &impl Queries, consumers: &[String], lane: Lane) -> Result<u64, StoreError> {
     let mut least: Option<u64> = None;
     for consumer in consumers {
         let seq: i64 = from

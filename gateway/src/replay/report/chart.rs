@@ -343,7 +343,7 @@ fn lanes(out: &mut String, patient: &ReplayedPatient, scale: &Scale) {
     let label = |out: &mut String, y: f64, text: &str| {
         let x = LEFT - 8.0;
         let y = y + 4.0;
-        let _ = write!(out, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"end\">{text}</text>");
+        let _ = write!(out, "<text class=\"lane\" x=\"{x}\" y=\"{y}\" text-anchor=\"end\">{text}</text>");
     };
     if !patient.alerts.is_empty() {
         label(out, ALERT_LANE, "alerts");
@@ -408,7 +408,7 @@ fn mark<T>(
     let told: Vec<String> = marks.iter().take(8).map(say).collect();
     let more = marks.len().saturating_sub(8);
     let more = if more == 0 { String::new() } else { format!("\nand {more} more") };
-    let _ = write!(out, "<g><title>{}{more}</title>", Escaped(told.join("\n")));
+    let _ = write!(out, "<g class=\"m\"><title>{}{more}</title>", Escaped(told.join("\n")));
     let _ = match shape {
         "C" => write!(out, "<path class=\"mark-C\" d=\"M{x:.1} {:.1}l9.5 16h-19z\"/>", y - 10.0),
         "U" => write!(out, "<path class=\"mark-U\" d=\"M{x:.1} {:.1}l9 9l-9 9l-9 -9z\"/>", y - 9.0),
