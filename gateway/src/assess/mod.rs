@@ -1,1 +1,3 @@
-//! To be written.
+//! Asks the shared rules about committed observations, and puts their answers into words.
+
+pub mod series;

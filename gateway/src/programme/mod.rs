@@ -1,1 +1,3 @@
-//! To be written.
+//! Care programmes: TOML data.
+
+pub mod plan;
