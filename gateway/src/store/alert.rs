@@ -112,9 +112,9 @@ pub fn put(tx: &Tx<'_>, a: &Alert) -> Result<(), StoreError> {
 /// # Errors
 /// What SQLite answered.
 pub fn acked(q: &impl Queries, patient: &str) -> Result<Vec<String>, StoreError> {
-    let mut statement = q
-        .connection()
-        .prepare_cached("select rule from alert where patient = ?1 and state = 'Acked' order by rule")?;
+    let mut statement = q.connection().prepare_cached(
+        "select rule from alert where patient = ?1 and state = 'Acked' order by rule",
+    )?;
     let rows = statement.query_map([patient], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
