@@ -311,8 +311,9 @@ impl Config {
         below(&data, &mut self.radio.socket);
         below(&data, &mut self.control.socket);
         let tls = self.uplink.tls.as_mut();
-        let (ca, certificate, key) =
-            tls.map_or((None, None, None), |t| (t.ca.as_mut(), t.certificate.as_mut(), t.key.as_mut()));
+        let (ca, certificate, key) = tls.map_or((None, None, None), |t| {
+            (t.ca.as_mut(), t.certificate.as_mut(), t.key.as_mut())
+        });
         let files = [
             ca,
             certificate,
@@ -416,7 +417,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Loaded, Vec<Problem>> {
         }
         Err(problems) => {
             let mut problems: Vec<Problem> =
-                problems.into_iter().map(|p| misplaced::explain(p, &document, text)).collect();
+                problems.into_iter().map(|p| misplaced::explain(p, text)).collect();
             // What can be read is checked all the same, so that one round of mending is enough.
             problems.extend(misplaced::check_the_rest(text, path, &problems));
             problems.sort_by(|a, b| (a.line, a.column).cmp(&(b.line, b.column)));

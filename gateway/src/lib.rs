@@ -40,6 +40,8 @@ pub mod checked_toml;
 
 pub mod json_lines;
 
+pub mod writer;
+
 pub mod config;
 
 pub mod cli;

@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::exit::{Exit, Failure, plain};
+use super::print::{self, Column, Format};
 use crate::config::{self, Config};
-use crate::control::query::{ANSWER_MAX, Answer, Request};
+use crate::control::query::{ANSWER_MAX, Answer, List, Listing, Request};
 use crate::control::{Command, Verb};
 
 /// Longest wait for an answer; a backup of a large database takes a while.
@@ -110,6 +111,58 @@ impl Daemon {
         match self.ask(request)? {
             Answer::Rows { rows } => Ok(rows),
             other => Err(internal(format!("{other:?}"))),
+        }
+    }
+}
+
+/// Executes a command and says so: `said` to people, the gateway's result to programs.
+pub(super) fn done(
+    daemon: &Daemon,
+    format: Format,
+    verb: Verb,
+    said: &str,
+) -> Result<Exit, Failure> {
+    let result = daemon.execute(verb)?;
+    if format.json {
+        print::out(&format!("{result}\n"))?;
+    } else {
+        print::out(&format!("{said}\n"))?;
+        for remark in result.get("remarks").and_then(Value::as_array).into_iter().flatten() {
+            print::out(&format!("note: {}\n", print::cell(Some(remark))))?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// Lists rows of one kind, of one patient or all, closed ones too or not.
+pub(super) fn listed(
+    daemon: &Daemon,
+    format: Format,
+    (what, patient, all): (Listing, Option<String>, bool),
+    columns: &[Column],
+    empty: &str,
+) -> Result<Exit, Failure> {
+    let rows = daemon.rows(&Request::List(List { what, patient, all }))?;
+    print::rows(format, &rows, columns, empty)?;
+    Ok(Exit::Ok)
+}
+
+/// Shows one thing; exit code 1 where there is none.
+pub(super) fn shown(
+    daemon: &Daemon,
+    format: Format,
+    what: Listing,
+    id: String,
+) -> Result<Exit, Failure> {
+    match daemon.rows(&Request::Show { what, id: id.clone() })?.first() {
+        Some(thing) => {
+            print::thing(format, thing)?;
+            Ok(Exit::Ok)
+        }
+        None => {
+            let one = what.one();
+            Err(Failure::new(Exit::Negative, format!("There is no {one} with the id {id}."))
+                .next(format!("list them: hearth {one} list --all")))
         }
     }
 }

@@ -55,7 +55,7 @@ pub fn rows(
         return out(&format!("{empty}\n"));
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if let Some(width) = width() {
         table.set_width(width);
     } else {
@@ -110,7 +110,11 @@ fn width() -> Option<u16> {
     if !std::io::stdout().is_terminal() {
         return None;
     }
-    std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|w| *w >= 40).or(Some(120))
+    std::env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .filter(|w| *w >= 40)
+        .or(Some(120))
 }
 
 #[cfg(test)]

@@ -270,7 +270,10 @@ mod tests {
     fn a_language_with_a_missing_or_empty_text_is_refused_at_load() {
         let english = BUILTIN[1].1;
         assert!(parse("en", &english.replace("all_clear = \"Your glucose has", "#")).is_err());
-        let empty = english.replace("That reading looks unusual. Please measure again as described in your plan.", "");
+        let empty = english.replace(
+            "That reading looks unusual. Please measure again as described in your plan.",
+            "",
+        );
         assert!(parse("en", &empty).unwrap_err().message.contains("empty"));
         assert!(parse("en", &english.replace("measure_more", "measure_less")).is_err());
     }

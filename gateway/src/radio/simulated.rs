@@ -174,7 +174,8 @@ impl Household {
         now: Now,
     ) -> Result<Arrival, String> {
         let known = self.check(address, connection)?;
-        let characteristic = (characteristic.len() == 4)
+        let hex_digits = characteristic.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let characteristic = (characteristic.len() == 4 && hex_digits)
             .then(|| u16::from_str_radix(characteristic, 16).ok())
             .flatten()
             .ok_or("characteristic must be four hex digits, for example 2A18")?;
@@ -439,7 +440,7 @@ impl Simulated {
         let due = loop {
             match self.writer.tick(self.clock.now()).await {
                 Ok(due) => break due,
-                Err(WriteError::NoRoom) => tokio::time::sleep(BACKOFF_MAX).await,
+                Err(WriteError::NoRoom(_)) => tokio::time::sleep(BACKOFF_MAX).await,
                 Err(error) => return Err(Halted::Write(error)),
             }
         };
@@ -465,7 +466,7 @@ impl Simulated {
         loop {
             match self.writer.arrivals(batch.clone()).await {
                 Ok(_) => break,
-                Err(WriteError::NoRoom) => {
+                Err(WriteError::NoRoom(_)) => {
                     tokio::select! {
                         () = stop.cancelled() => return Ok(false),
                         () = tokio::time::sleep(pause) => {}

@@ -25,7 +25,9 @@ const JSON: [&str; 6] = ["limits", "mutes", "history", "evidence", "overrides", 
 /// What the database answered.
 pub fn list(q: &impl Queries, list: &List) -> Result<Vec<Value>, StoreError> {
     let sql = statement(list.what);
-    let sql = format!("select * from ({sql}) where (?1 is null or patient = ?1) and (?2 or open) limit ?3");
+    let sql = format!(
+        "select * from ({sql}) where (?1 is null or patient = ?1) and (?2 or open) limit ?3"
+    );
     let mut rows = fetch(q, &sql, (&list.patient, list.all, ROWS_MAX))?;
     for row in &mut rows {
         row.remove("open");
@@ -58,12 +60,14 @@ pub fn show(q: &impl Queries, what: Listing, id: &str) -> Result<Option<Value>, 
         add("alerts", Listing::Alerts)?;
         add("needs", Listing::Needs)?;
         add("tasks", Listing::Tasks)?;
-        let pauses = "select from_day, to_day, reason from pause where patient = ?1 order by from_day";
+        let pauses =
+            "select from_day, to_day, reason from pause where patient = ?1 order by from_day";
         let pauses = fetch(q, pauses, (id,))?.into_iter().map(Value::Object).collect();
         row.insert("pauses".to_owned(), Value::Array(pauses));
     }
     if what == Listing::Plans {
-        let events = "select day as event_day, kind, note from plan_event where plan = ?1 order by day";
+        let events =
+            "select day as event_day, kind, note from plan_event where plan = ?1 order by day";
         let events = fetch(q, events, (id,))?.into_iter().map(Value::Object).collect();
         row.insert("events".to_owned(), Value::Array(events));
         let verdicts = format!("{} where v.plan = ?1 order by v.day", VERDICTS);
@@ -179,7 +183,9 @@ fn field<'n>(name: &'n str, value: ValueRef<'_>) -> (&'n str, Value) {
             }
             (name, json!(text))
         }
-        ValueRef::Blob(octets) => (name, json!(Uuid::from_slice(octets).ok().map(|id| id.to_string()))),
+        ValueRef::Blob(octets) => {
+            (name, json!(Uuid::from_slice(octets).ok().map(|id| id.to_string())))
+        }
         ValueRef::Real(number) => (name, json!(number)),
         ValueRef::Null => {
             let short = ["_ms", "_day", "_min"].iter().find_map(|end| name.strip_suffix(end));
@@ -188,15 +194,23 @@ fn field<'n>(name: &'n str, value: ValueRef<'_>) -> (&'n str, Value) {
     }
 }
 
+/// A count; a negative one cannot be.
+fn count(row: &rusqlite::Row<'_>, at: usize) -> Result<u64, rusqlite::Error> {
+    Ok(row.get::<_, i64>(at)?.unsigned_abs())
+}
+
 /// RFC 3339 in UTC with whole seconds.
 pub fn rfc3339(at: UnixMillis) -> String {
-    jiff::Timestamp::from_second(at.seconds()).map_or_else(|_| at.millis().to_string(), |t| t.to_string())
+    jiff::Timestamp::from_second(at.seconds())
+        .map_or_else(|_| at.millis().to_string(), |t| t.to_string())
 }
 
 /// ISO 8601 date of a day number since 1970-01-01.
 fn date(day: i64) -> String {
-    jiff::Timestamp::from_second(day.saturating_mul(86_400))
-        .map_or_else(|_| day.to_string(), |t| t.to_zoned(jiff::tz::TimeZone::UTC).date().to_string())
+    jiff::Timestamp::from_second(day.saturating_mul(86_400)).map_or_else(
+        |_| day.to_string(),
+        |t| jiff::tz::Offset::UTC.to_datetime(t).date().to_string(),
+    )
 }
 
 /// The id of the device with this Bluetooth address that is in use.
@@ -204,7 +218,8 @@ fn date(day: i64) -> String {
 /// # Errors
 /// What the database answered.
 pub fn device_at(q: &impl Queries, address: &str) -> Result<Option<String>, StoreError> {
-    let sql = "select id from device where upper(address) = upper(?1) and retired_ms is null limit 1";
+    let sql =
+        "select id from device where upper(address) = upper(?1) and retired_ms is null limit 1";
     let mut statement = q.connection().prepare_cached(sql)?;
     let mut rows = statement.query([address])?;
     Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
@@ -233,10 +248,12 @@ pub fn backlog(q: &impl Queries) -> Result<Vec<LaneStatus>, StoreError> {
         let mut status = q.connection().prepare_cached(sql)?.query_row([lane as u8], |row| {
             Ok(LaneStatus {
                 lane: lane.as_str().to_owned(),
-                queued: row.get(0)?,
-                oldest: row.get::<_, Option<i64>>(1)?.map(|ms| rfc3339(UnixMillis::from_millis(ms))),
-                kept: row.get(2)?,
-                last: row.get(3)?,
+                queued: count(row, 0)?,
+                oldest: row
+                    .get::<_, Option<i64>>(1)?
+                    .map(|ms| rfc3339(UnixMillis::from_millis(ms))),
+                kept: count(row, 2)?,
+                last: count(row, 3)?,
                 watermarks: Vec::new(),
             })
         })?;
@@ -245,7 +262,7 @@ pub fn backlog(q: &impl Queries) -> Result<Vec<LaneStatus>, StoreError> {
         let marks = statement.query_map([lane as u8], |row| {
             Ok(ConsumerStatus {
                 consumer: row.get(0)?,
-                seq: row.get(1)?,
+                seq: count(row, 1)?,
                 at: rfc3339(UnixMillis::from_millis(row.get(2)?)),
             })
         })?;
@@ -264,21 +281,21 @@ pub fn journal(q: &impl Queries) -> Result<JournalStatus, StoreError> {
                (select count(*) from journal where outcome = 0 and kind in (1, 2)), \
                (select count(*) from journal where outcome = 3), \
                (select count(*) from observation), (select count(*) from claim_tray), \
-               (select coalesce(sum(n), 0) from counter where name = 'duplicates'), \
+               (select coalesce(sum(n), 0) from duplicate), \
                (select coalesce(sum(count), 0) from loss), \
                (select count(*) from alert where state in ('Pending', 'Active', 'Acked', 'Cleared')), \
                (select count(*) from task where state = 'open')";
     Ok(q.connection().prepare_cached(sql)?.query_row([], |row| {
         Ok(JournalStatus {
-            rows: row.get(0)?,
-            pending: row.get(1)?,
-            quarantined: row.get(2)?,
-            observations: row.get(3)?,
-            unclaimed: row.get(4)?,
-            duplicates: row.get(5)?,
-            lost: row.get(6)?,
-            open_alerts: row.get(7)?,
-            open_tasks: row.get(8)?,
+            rows: count(row, 0)?,
+            pending: count(row, 1)?,
+            quarantined: count(row, 2)?,
+            observations: count(row, 3)?,
+            unclaimed: count(row, 4)?,
+            duplicates: count(row, 5)?,
+            lost: count(row, 6)?,
+            open_alerts: count(row, 7)?,
+            open_tasks: count(row, 8)?,
         })
     })?)
 }

@@ -16,6 +16,7 @@ pub mod command;
 pub mod counter;
 pub mod device;
 pub mod journal;
+pub mod listing;
 pub mod need;
 pub mod observation;
 pub mod open;
@@ -25,6 +26,7 @@ pub mod plan;
 pub mod prompt;
 pub mod task;
 pub mod verdict;
+pub mod watermark;
 
 pub use open::{MemoryDisk, StoreOptions};
 
