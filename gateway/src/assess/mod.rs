@@ -1,3 +1,5 @@
-//! Asks the shared rules about committed observations, and puts their answers into words.
+//! Fetches what the shared rules need, lets them judge, and hands back what they say.
 
-pub mod series;
+pub mod live;
+
+pub mod wording;

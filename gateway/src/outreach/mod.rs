@@ -24,7 +24,7 @@ pub mod need;
 pub mod notice;
 pub mod templates;
 
-use governor::{Candidate, Facts, Kind, Language, Level, Missing, Refusal, Ruling, Sent};
+use governor::{Candidate, Facts, Kind, Language, Level, Missing, Ruling, Sent};
 use templates::{RuleFamily, Templates};
 
 /// Ids of needs, prompts and tasks are UUIDv5 in this namespace: the same cause, the same id.
@@ -400,7 +400,7 @@ pub(crate) fn withdraw(
             continue;
         }
         if prompt.state == PromptState::Sent {
-            prompt::withdraw_outgoing(tx, prompt.id)?;
+            outbox::withdraw(tx, prompt.id)?;
         }
         prompt.state = PromptState::Withdrawn;
         prompt.why = Some(why.to_owned());

@@ -21,13 +21,14 @@ pub mod need;
 pub mod observation;
 pub mod open;
 pub mod outbox;
-pub use open::{MemoryDisk, StoreOptions};
 pub mod patient;
 pub mod plan;
 pub mod prompt;
 pub mod task;
 pub mod verdict;
 pub mod watermark;
+
+pub use open::{MemoryDisk, StoreOptions};
 
 /// What went wrong in the store; a variant per thing a caller does differently.
 #[derive(Debug, thiserror::Error)]

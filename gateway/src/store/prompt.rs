@@ -294,16 +294,3 @@ pub fn rule_is_pending(q: &impl Queries, patient: &str, rule: &str) -> Result<bo
         )?
         .query_row([patient, rule], |row| row.get(0))?)
 }
-
-/// Puts a tombstone in the place of a message that was given a number, unless a consumer has
-/// confirmed it already. True if it was still there.
-///
-/// # Errors
-/// What SQLite answered.
-pub fn withdraw_outgoing(tx: &Tx<'_>, id: Uuid) -> Result<bool, StoreError> {
-    let changed = tx
-        .connection()
-        .prepare_cached("update outbox set state = 2 where id = ?1 and state in (0, 1)")?
-        .execute([id.as_bytes().as_slice()])?;
-    Ok(changed > 0)
-}
