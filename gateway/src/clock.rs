@@ -182,6 +182,11 @@ impl Clock {
         matches!(*self.source(), Source::Driven(_))
     }
 
+    /// Whether a household holds the clock or held it.
+    pub fn was_driven(&self) -> bool {
+        !matches!(*self.source(), Source::System)
+    }
+
     /// Moves a driven clock to `to`; takes it over from the machine at the first call.
     ///
     /// # Errors

@@ -10,6 +10,8 @@ use crate::checked_toml::{self, Problem};
 mod check;
 mod misplaced;
 
+pub use check::looks_like_a_name;
+
 /// Where a packaged gateway keeps its settings.
 pub const SYSTEM_FILE: &str = "/etc/hearth/hearth.toml";
 /// Looked for first, in the current folder.
@@ -78,9 +80,12 @@ pub struct Uplink {
     /// Encryption; absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
-    /// File of two lines: user name, password.
+    /// User name, where the broker asks for one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub credentials_file: Option<PathBuf>,
+    pub username: Option<String>,
+    /// File with the password, one line; readable by the gateway's user alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
     /// Consumers whose watermark must confirm a message before it is forgotten.
     pub consumers: Vec<String>,
     /// Days a message is kept where no consumer is named.
@@ -96,7 +101,8 @@ impl Default for Uplink {
             host: "127.0.0.1".to_owned(),
             port: 1883,
             tls: None,
-            credentials_file: None,
+            username: None,
+            password_file: None,
             consumers: Vec::new(),
             retention_days: 30,
             keepalive_s: 30,
@@ -318,7 +324,7 @@ impl Config {
             ca,
             certificate,
             key,
-            self.uplink.credentials_file.as_mut(),
+            self.uplink.password_file.as_mut(),
             self.household.file.as_mut(),
             self.programmes.folder.as_mut(),
         ];

@@ -2,12 +2,13 @@
 //! arrived meanwhile is committed as one batch. The thread itself is [`crate::app`]'s.
 
 use hearth_shared::time::UnixMillis;
-use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Now;
 use crate::control::Command;
 use crate::intake::{Arrival, Outcome};
+use crate::uplink::message::Answer;
+use crate::uplink::source::WriteRequest;
 
 /// Requests that may wait. Each source has one batch under way and each client one request: a few dozen at
 /// most; a full channel slows its source.
@@ -79,8 +80,8 @@ pub enum Request {
         origin: Origin,
         /// When.
         now: Now,
-        /// What it says.
-        reply: Reply<Value>,
+        /// What became of it.
+        reply: Reply<Answer>,
     },
     /// The id of the device with this address.
     DeviceAt {
@@ -96,6 +97,13 @@ pub enum Request {
         /// Done.
         reply: Reply<()>,
     },
+    /// What the uplink wants written.
+    Uplink {
+        /// The write and where its reply goes.
+        write: WriteRequest,
+        /// When.
+        now: Now,
+    },
     /// Anything else.
     Work(Work),
 }
@@ -108,6 +116,7 @@ impl std::fmt::Debug for Request {
             Self::Execute { .. } => "Execute",
             Self::DeviceAt { .. } => "DeviceAt",
             Self::Probe { .. } => "Probe",
+            Self::Uplink { .. } => "Uplink",
             Self::Work(_) => "Work",
         })
     }
@@ -149,7 +158,7 @@ impl Writer {
         command: Command,
         origin: Origin,
         now: Now,
-    ) -> Result<Value, WriteError> {
+    ) -> Result<Answer, WriteError> {
         let command = Box::new(command);
         self.ask(|reply| Request::Execute { command, origin, now, reply }).await
     }
@@ -168,6 +177,14 @@ impl Writer {
     /// See [`WriteError`].
     pub async fn probe(&self, now: Now) -> Result<(), WriteError> {
         self.ask(|reply| Request::Probe { now, reply }).await
+    }
+
+    /// Hands over a write of the uplink; the reply goes its own way.
+    ///
+    /// # Errors
+    /// [`WriteError::Gone`] when the gateway stops.
+    pub async fn uplink(&self, write: WriteRequest, now: Now) -> Result<(), WriteError> {
+        self.0.send(Request::Uplink { write, now }).await.map_err(|_| WriteError::Gone)
     }
 
     /// Runs `work` on the writer's thread, between two commits.

@@ -100,7 +100,7 @@ fn told(problems: &[Problem], colour: bool) -> String {
 }
 
 /// What would start, as lines of two columns.
-pub(super) fn parts(config: &Config) -> Vec<(&'static str, String)> {
+pub(crate) fn parts(config: &Config) -> Vec<(&'static str, String)> {
     let uplink = &config.uplink;
     let mut parts = vec![
         ("gateway", format!("{} in {}", config.gateway.id, config.gateway.zone)),

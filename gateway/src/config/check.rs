@@ -96,8 +96,9 @@ fn identifier(key: &str, id: &str, f: &mut Findings<'_>) {
     }
 }
 
-/// `AnnaSchmidt`, `Anna.Schmidt`, `Anna-Schmidt`: two capitalised words and nothing else.
-pub(crate) fn looks_like_a_name(id: &str) -> bool {
+/// Whether an id looks like a person's name: `AnnaSchmidt`, `Anna.Schmidt`, `Anna-Schmidt` (two capitalised
+/// words and nothing else).
+pub fn looks_like_a_name(id: &str) -> bool {
     let mut words: Vec<String> = Vec::new();
     for c in id.chars() {
         match words.last_mut() {
@@ -186,14 +187,21 @@ fn uplink(config: &Config, f: &mut Findings<'_>) {
             uplink.retention_days
         ));
     }
-    if let Some(path) = &uplink.credentials_file
-        && let Some(text) = secret("uplink.credentials_file", path, f)
-        && text.lines().filter(|line| !line.trim().is_empty()).count() != 2
+    if let Some(path) = &uplink.password_file
+        && let Some(text) = secret("uplink.password_file", path, f)
+        && text.lines().filter(|line| !line.is_empty()).count() != 1
     {
         f.wrong(
-            "uplink.credentials_file",
-            format!("{} must have two lines", path.display()),
-            "first line the user name, second line the password",
+            "uplink.password_file",
+            format!("{} must have one line", path.display()),
+            "the password alone; the user name is the setting uplink.username",
+        );
+    }
+    if uplink.password_file.is_some() && uplink.username.is_none() {
+        f.wrong(
+            "uplink.password_file",
+            "a password is given without a user name",
+            "add `username = \"…\"`",
         );
     }
 }
@@ -291,10 +299,12 @@ fn embedded_broker(config: &Config, f: &mut Findings<'_>) {
             "use another broker, or a build with the feature embedded-broker",
         );
     }
-    if !listen.ip().is_loopback() {
-        f.remark(format!(
-            "The embedded broker listens on {listen} without passwords: whoever reaches it reads everything."
-        ));
+    if !listen.ip().is_loopback() && config.uplink.username.is_none() {
+        f.wrong(
+            "embedded_broker.listen",
+            format!("on {listen} whoever reaches it could read and write everything"),
+            "listen on 127.0.0.1, or set uplink.username and uplink.password_file",
+        );
     }
     let uplink = &config.uplink;
     if uplink.enabled {

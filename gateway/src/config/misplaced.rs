@@ -33,7 +33,8 @@ pub(super) fn every_key() -> Table {
         certificate: Some("gateway.pem".into()),
         key: Some("gateway.key".into()),
     });
-    config.uplink.credentials_file = Some("credentials".into());
+    config.uplink.username = Some("gateway-1".into());
+    config.uplink.password_file = Some("password".into());
     config.control.group = Some("hearth".into());
     config.household.file = Some("household.toml".into());
     config.programmes.folder = Some("programmes".into());

@@ -137,8 +137,17 @@ fn secrets_that_everybody_can_read_and_swapped_files_are_refused() {
     put("c.pem", certificate, 0o644);
     put("k.pem", key, 0o600);
     put("open.pem", key, 0o644);
-    put("login", "user\nword\n", 0o600);
-    put("short", "user\n", 0o600);
+    put(
+        "password", "word
+", 0o600,
+    );
+    put(
+        "two",
+        "user
+word
+",
+        0o600,
+    );
     let tls = |c: &str, k: &str| {
         problems_in(folder.path(), &format!("[uplink.tls]\ncertificate = {c:?}\nkey = {k:?}"))
     };
@@ -146,10 +155,12 @@ fn secrets_that_everybody_can_read_and_swapped_files_are_refused() {
     assert!(tls("c.pem", "open.pem")[0].contains("every user of this machine"));
     let swapped = tls("k.pem", "c.pem");
     assert!(swapped[0].contains("swapped"), "{swapped:#?}");
-    let login =
-        |name| problems_in(folder.path(), &format!("[uplink]\ncredentials_file = {name:?}"));
-    assert!(login("login").is_empty());
-    assert!(login("short")[0].contains("must have two lines"));
+    let login = |name: &str| {
+        let text = format!("[uplink]\nusername = \"u\"\npassword_file = {name:?}");
+        problems_in(folder.path(), &text)
+    };
+    assert!(login("password").is_empty());
+    assert!(login("two")[0].contains("must have one line"));
 }
 
 #[test]

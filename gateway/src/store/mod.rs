@@ -23,6 +23,7 @@ pub mod open;
 pub mod outbox;
 pub mod patient;
 pub mod plan;
+pub mod probe;
 pub mod prompt;
 pub mod task;
 pub mod verdict;

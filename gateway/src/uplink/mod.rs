@@ -12,3 +12,21 @@ pub mod topics;
 pub mod reason;
 
 pub mod source;
+
+pub mod render;
+
+pub mod incoming;
+
+pub(crate) mod lane;
+
+pub mod machine;
+
+pub mod transport;
+
+pub mod broker;
+
+pub mod task;
+
+pub use machine::{Pace, UplinkView};
+pub use source::{OutboxSource, UplinkWrite, UplinkWritten, WriteRequest, apply};
+pub use task::{UplinkError, UplinkPorts, UplinkSettings, run};
