@@ -1,5 +1,7 @@
-//! Fetches what the shared rules need, lets them judge, and hands back what they say.
+//! Asks the shared rules about committed observations, and puts their answers into words.
 
 pub mod live;
+
+pub mod series;
 
 pub mod wording;

@@ -1,3 +1,4 @@
 //! Exchange of cases with other implementations, as JSON lines.
 
+pub mod alerts;
 pub mod trend;
