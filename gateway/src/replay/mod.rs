@@ -3,3 +3,7 @@
 pub mod line;
 
 pub mod source;
+
+pub mod patient;
+
+pub mod report;

@@ -76,9 +76,9 @@ pub fn header(format: LineFormat) -> Option<&'static str> {
         LineFormat::Hearth => Some(HEARTH_HEADER),
         LineFormat::Aim94 => None,
         LineFormat::BpDiary => Some("local_time,systolic_mmhg,diastolic_mmhg,pulse_bpm"),
-        LineFormat::BpHypnos => Some(
-            "id,visit,nr,local_time,systolic_mmhg,map_mmhg,diastolic_mmhg,heart_rate_bpm,wake",
-        ),
+        LineFormat::BpHypnos => {
+            Some("id,visit,nr,local_time,systolic_mmhg,map_mmhg,diastolic_mmhg,heart_rate_bpm,wake")
+        }
         LineFormat::FitbitWeight => Some("Id,Date,WeightKg,WeightPounds,Fat,BMI"),
         LineFormat::Iglu => Some("id,epoch_s,local_time_utc_minus_5,glucose_mg_dl"),
         LineFormat::T1dUom => Some("bg_ts,value"),
@@ -186,7 +186,8 @@ fn format_of(head: &[u8]) -> Result<LineFormat, String> {
     let first = lines.next().unwrap_or_default();
     for (_, format) in NAMES {
         let Some(header) = header(format) else { continue };
-        let partly = format == LineFormat::Hearth && first.starts_with("device,quantity,time,value,");
+        let partly =
+            format == LineFormat::Hearth && first.starts_with("device,quantity,time,value,");
         if partly || first.replace('"', "") == header {
             return Ok(format);
         }
@@ -342,7 +343,8 @@ fn split(
         } else {
             let line = u32::try_from(counts.lines).unwrap_or(u32::MAX);
             let record = Record { octets: octets.clone().into_boxed_slice(), line };
-            let before = if format == LineFormat::Aim94 { held.replace(record) } else { Some(record) };
+            let before =
+                if format == LineFormat::Aim94 { held.replace(record) } else { Some(record) };
             if let Some(record) = before {
                 each(record);
             }
@@ -415,7 +417,8 @@ mod tests {
 
     #[test]
     fn layouts_are_told_by_their_content() {
-        let check = |text: &str, expected| assert_eq!(format_of(text.as_bytes()).ok(), expected, "{text}");
+        let check =
+            |text: &str, expected| assert_eq!(format_of(text.as_bytes()).ok(), expected, "{text}");
         for (_, format) in NAMES {
             if let Some(header) = header(format) {
                 check(&format!("\u{feff}{header}\r\n"), Some(format));
@@ -444,9 +447,13 @@ mod tests {
     fn people_in_one_file_and_one_person_in_two_files_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let header = header(LineFormat::FitbitWeight).unwrap();
-        fs::write(folder.path().join("a.csv"), format!("{header}\n7,4-2-2020,60,,,\n8,4-2-2020,70,,,\n"))
+        fs::write(
+            folder.path().join("a.csv"),
+            format!("{header}\n7,4-2-2020,60,,,\n8,4-2-2020,70,,,\n"),
+        )
+        .unwrap();
+        fs::write(folder.path().join("b.csv"), format!("{header}\n,broken\n7,4-3-2020,60,,,\n"))
             .unwrap();
-        fs::write(folder.path().join("b.csv"), format!("{header}\n,broken\n7,4-3-2020,60,,,\n")).unwrap();
         let found = find(&[folder.path().to_owned()], None).unwrap();
         let groups = groups(&found.files);
         assert_eq!(groups.len(), 1);
