@@ -152,3 +152,5 @@ mod tests {
         assert!(count > 40, "{count}");
     }
 }
+
+pub mod consume;

@@ -181,7 +181,7 @@ pub fn page(from: &impl Queries, fetch: &Fetch) -> Result<Page, StoreError> {
 /// # Errors
 /// What SQLite answered.
 pub fn acknowledge(tx: &Tx<'_>, sent: &[Sent], at: UnixMillis) -> Result<(), StoreError> {
-    let mut set_aside = 0_i64;
+    let mut set_aside = 0_u64;
     for one in sent {
         let (to, from, or) = match one.form {
             Form::Message => (1, 0, 0),
@@ -235,7 +235,7 @@ pub fn requeue(tx: &Tx<'_>, consumers: &[String]) -> Result<u64, StoreError> {
             .execute(params![lane as u8, sql(confirmed)])?;
         requeued += changed as u64;
     }
-    count(tx, "uplink_requeued", i64::try_from(requeued).unwrap_or(i64::MAX))?;
+    count(tx, "uplink_requeued", requeued)?;
     Ok(requeued)
 }
 
@@ -325,17 +325,8 @@ pub fn backlog(from: &impl Queries) -> Result<[Backlog; 2], StoreError> {
     Ok([of(Lane::Alerts)?, of(Lane::Observations)?])
 }
 
-/// Adds to a named counter.
-fn count(tx: &Tx<'_>, name: &str, n: i64) -> Result<(), StoreError> {
-    if n > 0 {
-        tx.transaction
-            .prepare_cached(
-                "insert into counter (name, n) values (?1, ?2)
-                 on conflict (name) do update set n = n + excluded.n",
-            )?
-            .execute(params![name, n])?;
-    }
-    Ok(())
+fn count(tx: &Tx<'_>, name: &str, n: u64) -> Result<(), StoreError> {
+    if n > 0 { super::counter::add(tx, name, n) } else { Ok(()) }
 }
 
 /// Adds to a counter of the uplink, e.g. `uplink_refused_not_authorised`.
@@ -343,5 +334,5 @@ fn count(tx: &Tx<'_>, name: &str, n: i64) -> Result<(), StoreError> {
 /// # Errors
 /// What SQLite answered.
 pub fn count_uplink(tx: &Tx<'_>, name: &str, n: u32) -> Result<(), StoreError> {
-    count(tx, name, i64::from(n))
+    count(tx, name, u64::from(n))
 }

@@ -140,7 +140,7 @@ fn explain_hello(fault: Fault, endpoint: &Endpoint) -> Fault {
             format!(
                 "{endpoint} closed the connection or answered with something that is not MQTT."
             ),
-            "If this port expects TLS, set `tls = true` (usually port 8883); else check the port.",
+            "If this port expects TLS, add `[uplink.tls]` (usually port 8883); else check the port.",
         )
     } else {
         fault

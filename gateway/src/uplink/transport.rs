@@ -131,7 +131,7 @@ fn client_config(tls: &Tls) -> Result<ClientConfig, Fault> {
                 return Err(Fault::lasting(
                     "tls_no_roots",
                     "This machine has no trusted certificates.",
-                    "Install the package ca-certificates, or set `ca_file`.",
+                    "Install the package ca-certificates, or name `ca` in `[uplink.tls]`.",
                 ));
             }
         }
@@ -168,7 +168,7 @@ async fn secure(
         Fault::lasting(
             "tls_name",
             format!("\"{name}\" is neither a host name nor an address."),
-            "Correct `host` or `server_name`.",
+            "Correct `host`.",
         )
     })?;
     let connector = TlsConnector::from(Arc::new(config));
@@ -190,12 +190,12 @@ fn explain_tls(endpoint: &Endpoint, name: &str, error: &io::Error) -> Fault {
         )) => Fault::lasting(
             "tls_wrong_name",
             format!("The certificate of {endpoint} is not for the name {name}."),
-            "Use the name in the certificate as `host`, or set `server_name`.",
+            "Use the name in the certificate as `host`.",
         ),
         Some(Error::InvalidCertificate(Certificate::UnknownIssuer)) => Fault::lasting(
             "tls_unknown_issuer",
             format!("The certificate of {endpoint} was issued by nobody we trust."),
-            "Set `ca_file` to the certificate of its issuer.",
+            "Name its issuer's certificate as `ca` in `[uplink.tls]`.",
         ),
         Some(Error::InvalidCertificate(
             Certificate::Expired | Certificate::ExpiredContext { .. },
@@ -214,12 +214,12 @@ fn explain_tls(endpoint: &Endpoint, name: &str, error: &io::Error) -> Fault {
         Some(Error::InvalidMessage(_)) => Fault::lasting(
             "tls_plain_port",
             format!("{endpoint} does not speak TLS."),
-            "Use the broker's TLS port (usually 8883), or set `tls = false`.",
+            "Use the broker's TLS port (usually 8883), or remove `[uplink.tls]`.",
         ),
         Some(Error::AlertReceived(alert)) => Fault::lasting(
             "tls_alert",
             format!("{endpoint} ended the TLS handshake: {alert:?}."),
-            "It may want a client certificate: set `client_certificate_file` and `client_key_file`.",
+            "It may want a client certificate: name `certificate` and `key` in `[uplink.tls]`.",
         ),
         _ if error.kind() == ErrorKind::UnexpectedEof
             || error.kind() == ErrorKind::ConnectionReset =>
@@ -227,7 +227,7 @@ fn explain_tls(endpoint: &Endpoint, name: &str, error: &io::Error) -> Fault {
             Fault::lasting(
                 "tls_plain_port",
                 format!("{endpoint} closed the connection during the TLS handshake."),
-                "Use the broker's TLS port (usually 8883), or set `tls = false`.",
+                "Use the broker's TLS port (usually 8883), or remove `[uplink.tls]`.",
             )
         }
         _ => Fault::passing(
@@ -244,7 +244,7 @@ pub(crate) fn explain_read(error: &io::Error) -> Fault {
         Some(rustls::Error::AlertReceived(alert)) => Fault::lasting(
             "tls_alert",
             format!("The broker ended the TLS connection: {alert:?}."),
-            "It may want a client certificate: set `client_certificate_file` and `client_key_file`.",
+            "It may want a client certificate: name `certificate` and `key` in `[uplink.tls]`.",
         ),
         _ => Fault::passing(
             "network",
