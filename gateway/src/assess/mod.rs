@@ -1,3 +1,7 @@
 //! Asks the shared rules about committed observations, and puts their answers into words.
 
+pub mod live;
+
 pub mod series;
+
+pub mod wording;

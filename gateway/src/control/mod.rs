@@ -2,6 +2,8 @@
 
 pub mod command;
 
+pub mod execute;
+
 pub mod query;
 
 pub mod socket;

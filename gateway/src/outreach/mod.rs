@@ -43,11 +43,26 @@ pub struct Context<'a> {
     pub gateway: &'a str,
     /// The texts.
     pub templates: &'a Templates,
+    /// The programmes.
+    pub programmes: &'a dyn Programmes,
+}
+
+/// What outreach must know of the programmes.
+pub trait Programmes: std::fmt::Debug {
+    /// Their ids, in order.
+    fn ids(&self) -> Vec<&str>;
+    /// The ladder of a programme for a kind of need.
+    fn ladder(&self, programme: &str, kind: &str) -> need::Ladder;
+    /// Whether a plan can run: parameters, and room for all attempts.
+    ///
+    /// # Errors
+    /// Why not, as one sentence.
+    fn check(&self, plan: &plan::Plan) -> Result<(), String>;
 }
 
 /// The ladder a programme gives for a kind of need.
-pub(crate) fn programme_ladder(_ctx: &Context<'_>, _programme: &str, _kind: &str) -> need::Ladder {
-    need::Ladder::default()
+pub(crate) fn programme_ladder(ctx: &Context<'_>, programme: &str, kind: &str) -> need::Ladder {
+    ctx.programmes.ladder(programme, kind)
 }
 
 /// A stable id for a cause.
@@ -413,4 +428,4 @@ pub(crate) fn withdraw(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

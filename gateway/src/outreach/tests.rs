@@ -7,6 +7,22 @@ use crate::store::patient::Person;
 use crate::store::plan::{Plan, PlanState};
 use crate::store::{Store, need as needs};
 
+/// One programme without anything special.
+#[derive(Debug)]
+pub(crate) struct NoProgrammes;
+
+impl Programmes for NoProgrammes {
+    fn ids(&self) -> Vec<&str> {
+        vec!["prediabetes"]
+    }
+    fn ladder(&self, _: &str, _: &str) -> need::Ladder {
+        need::Ladder::default()
+    }
+    fn check(&self, _: &Plan) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 pub(crate) struct Home {
     pub(crate) store: Store,
     pub(crate) templates: Templates,
@@ -69,7 +85,7 @@ impl Home {
         work: impl FnOnce(&Tx<'_>, &Context<'_>) -> Result<T, StoreError>,
     ) -> T {
         let templates = self.templates.clone();
-        let ctx = Context { gateway: "g1", templates: &templates };
+        let ctx = Context { gateway: "g1", templates: &templates, programmes: &NoProgrammes };
         self.store.transaction(|tx| work(tx, &ctx)).unwrap()
     }
 

@@ -5,4 +5,5 @@ pub mod plausibility;
 pub mod alerts;
 
 pub mod silence;
+
 pub mod trend;
