@@ -1,10 +1,9 @@
 //! To be written.
 use crate::clock::Now;
 use crate::control::Command;
+use crate::control::execute::{CommandResult, Origin};
 use crate::intake::{Arrival, Outcome};
 use crate::store::{Store, StoreError};
-use crate::uplink::message::Answer;
-use crate::writer::Origin;
 use hearth_shared::time::UnixMillis;
 
 /// x
@@ -26,8 +25,20 @@ impl Path {
         Ok(None)
     }
     /// x
-    pub fn execute(&mut self, _c: &Command, _o: Origin, _n: Now) -> Result<Answer, StoreError> {
-        Ok(Answer::refused("gw", "commands", None, "not yet"))
+    pub fn execute(
+        &mut self,
+        _c: &Command,
+        _o: Origin,
+        _n: Now,
+    ) -> Result<CommandResult, StoreError> {
+        Ok(CommandResult {
+            id: String::new(),
+            done: false,
+            code: "x".into(),
+            sentence: "not yet".into(),
+            remarks: vec![],
+            result: serde_json::Value::Null,
+        })
     }
     /// x
     pub fn store(&mut self) -> &mut Store {
