@@ -255,10 +255,8 @@ impl PlanSpec {
         at_least("tir", self.tir.slot, 1)?;
         at_least("tir", self.tir.min_n, 1)?;
         let (lo, hi) = ordered("tir", [self.tir.lo, self.tir.hi])?;
-        if let Some([from, to]) = self.tod {
-            if from >= to {
-                return Err(SpecError::new("tod", "tod: the window ends before it begins"));
-            }
+        if self.tod.is_some_and(|[from, to]| from >= to) {
+            return Err(SpecError::new("tod", "tod: the window ends before it begins"));
         }
         Ok(Selection {
             plaus: ordered("plaus", self.plaus)?,
