@@ -241,8 +241,10 @@ impl Path {
             let seen = self.transaction(|parts, tx| {
                 let rows = journal::pending(tx, after, PENDING_BATCH)?;
                 let Some(through) = rows.iter().map(seq_of).max() else { return Ok(None) };
-                let around =
-                    Surroundings { gateway: &parts.settings.gateway_id, directory: parts.directory };
+                let around = Surroundings {
+                    gateway: &parts.settings.gateway_id,
+                    directory: parts.directory,
+                };
                 let mut batch = Batch::new(tx, around);
                 let mut now = None;
                 for row in rows {
