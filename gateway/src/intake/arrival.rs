@@ -23,6 +23,24 @@ pub enum LineFormat {
     T1dUom = 7,
 }
 
+impl LineFormat {
+    /// All formats in the order of their codes.
+    pub const ALL: [LineFormat; 7] = [
+        Self::Hearth,
+        Self::Aim94,
+        Self::BpDiary,
+        Self::BpHypnos,
+        Self::FitbitWeight,
+        Self::Iglu,
+        Self::T1dUom,
+    ];
+
+    /// The format with this stored code.
+    pub fn from_code(code: u16) -> Option<Self> {
+        Self::ALL.iter().copied().find(|f| *f as u16 == code)
+    }
+}
+
 /// Raw octets and what they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {

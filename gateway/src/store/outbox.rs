@@ -1,11 +1,25 @@
 //! What goes out: gapless numbers per lane, given in the committing transaction.
 
+//!
+//! A row's life (`outbox.state`):
+//!
+//! | state | is |
+//! |---|---|
+//! | 0 | queued |
+//! | 1 | acknowledged by the broker, which is not yet durable: kept until the consumers confirm |
+//! | 2 | expired or withdrawn; its tombstone is queued |
+//! | 3 | its tombstone is acknowledged |
+//! | 4 | set aside: the broker cannot take it (too large) or it is damaged; a tombstone stands in its place |
+//!
+//! After a lost session 1 and 4 go back to 0 and 3 to 2, as far as no watermark covers them.
+
 use hearth_shared::time::UnixMillis;
-use rusqlite::params;
+use rusqlite::{Row as SqlRow, params};
 use uuid::Uuid;
 
-use super::{StoreError, Tx};
+use super::{Queries, StoreError, Tx};
 use crate::uplink::message::{Body, Lane};
+use crate::uplink::source::{Fetch, Form, Page, Row, Sent};
 
 /// One message to send, not yet numbered.
 #[derive(Clone, Debug)]
@@ -36,7 +50,16 @@ pub fn push(tx: &Tx<'_>, message: &Outgoing) -> Result<u64, StoreError> {
         .query_row(params![lane], |row| row.get(0))?;
     let body = serde_json::to_string(&message.body).map_err(StoreError::Message)?;
     let kind = message.body.kind();
-    let checksum = checksum(lane, seq, message, kind, &body);
+    let checksum = checksum(&Summed {
+        lane,
+        seq,
+        id: message.id,
+        kind,
+        patient: message.patient.as_deref(),
+        body: &body,
+        created: message.created,
+        expires: message.expires,
+    });
     tx.transaction
         .prepare_cached(
             "insert into outbox (lane, seq, id, kind, patient, body, created_ms, expires_ms, checksum)
@@ -56,16 +79,260 @@ pub fn push(tx: &Tx<'_>, message: &Outgoing) -> Result<u64, StoreError> {
     Ok(seq.unsigned_abs())
 }
 
-fn checksum(lane: u8, seq: i64, message: &Outgoing, kind: &str, body: &str) -> u32 {
+/// What the checksum covers; `state` and `acked_ms` change and stand outside.
+struct Summed<'a> {
+    lane: u8,
+    seq: i64,
+    id: Uuid,
+    kind: &'a str,
+    patient: Option<&'a str>,
+    body: &'a str,
+    created: UnixMillis,
+    expires: Option<UnixMillis>,
+}
+
+fn checksum(row: &Summed<'_>) -> u32 {
     let mut sum = crc32fast::Hasher::new();
-    sum.update(&[lane]);
-    sum.update(&seq.to_le_bytes());
-    sum.update(message.id.as_bytes());
-    for text in [kind, message.patient.as_deref().unwrap_or(""), body] {
+    sum.update(&[row.lane]);
+    sum.update(&row.seq.to_le_bytes());
+    sum.update(row.id.as_bytes());
+    for text in [row.kind, row.patient.unwrap_or(""), row.body] {
         sum.update(&(text.len() as u64).to_le_bytes());
         sum.update(text.as_bytes());
     }
-    sum.update(&message.created.millis().to_le_bytes());
-    sum.update(&message.expires.map_or(i64::MIN, UnixMillis::millis).to_le_bytes());
+    sum.update(&row.created.millis().to_le_bytes());
+    sum.update(&row.expires.map_or(i64::MIN, UnixMillis::millis).to_le_bytes());
     sum.finalize()
+}
+
+const COLUMNS: &str = "lane, seq, id, kind, patient, body, created_ms, expires_ms, state, checksum";
+
+fn read_row(row: &SqlRow<'_>) -> Result<Row, rusqlite::Error> {
+    let lane_number: u8 = row.get(0)?;
+    let seq: i64 = row.get(1)?;
+    let id: Vec<u8> = row.get(2)?;
+    let id = Uuid::from_slice(&id).unwrap_or_default();
+    let kind: String = row.get(3)?;
+    let patient: Option<String> = row.get(4)?;
+    let body: String = row.get(5)?;
+    let created = UnixMillis::from_millis(row.get(6)?);
+    let expires = row.get::<_, Option<i64>>(7)?.map(UnixMillis::from_millis);
+    let state: i64 = row.get(8)?;
+    let sum = checksum(&Summed {
+        lane: lane_number,
+        seq,
+        id,
+        kind: &kind,
+        patient: patient.as_deref(),
+        body: &body,
+        created,
+        expires,
+    });
+    let damaged = row.get::<_, i64>(9)? != i64::from(sum);
+    Ok(Row {
+        lane: if lane_number == Lane::Alerts as u8 { Lane::Alerts } else { Lane::Observations },
+        seq: seq.unsigned_abs(),
+        id,
+        kind,
+        patient,
+        body,
+        created,
+        expires,
+        tombstone: matches!(state, 2 | 3),
+        damaged,
+    })
+}
+
+/// A number as SQLite keeps it; numbers beyond its range cannot have been given.
+fn sql(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+/// The next rows of a lane: queued ones, or for a replay all that are still kept.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn page(from: &impl Queries, fetch: &Fetch) -> Result<Page, StoreError> {
+    let connection = from.connection();
+    let lane = fetch.lane as u8;
+    let last: i64 = connection
+        .prepare_cached("select last from lane where lane = ?1")?
+        .query_row(params![lane], |row| row.get(0))?;
+    let sql_text = match fetch.replay_to {
+        None => format!(
+            "select {COLUMNS} from outbox where lane = ?1 and seq > ?2 and seq <= ?3
+             and state in (0, 2) order by seq limit ?4"
+        ),
+        Some(_) => format!(
+            "select {COLUMNS} from outbox where lane = ?1 and seq > ?2 and seq <= ?3
+             order by seq limit ?4"
+        ),
+    };
+    let to = fetch.replay_to.map_or(i64::MAX, sql);
+    let rows = connection
+        .prepare_cached(&sql_text)?
+        .query_map(params![lane, sql(fetch.after), to, fetch.limit], read_row)?
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Page { rows, last: last.unsigned_abs() })
+}
+
+/// Notes what the broker acknowledged. A row that was withdrawn meanwhile keeps its tombstone queued.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn acknowledge(tx: &Tx<'_>, sent: &[Sent], at: UnixMillis) -> Result<(), StoreError> {
+    let mut set_aside = 0_u64;
+    for one in sent {
+        let (to, from, or) = match one.form {
+            Form::Message => (1, 0, 0),
+            Form::Tombstone => (3, 0, 2),
+            Form::SetAside => (4, 0, 0),
+        };
+        let changed = tx
+            .transaction
+            .prepare_cached(
+                "update outbox set state = ?1, acked_ms = ?2
+                 where lane = ?3 and seq = ?4 and state in (?5, ?6)",
+            )?
+            .execute(params![to, at.millis(), one.lane as u8, sql(one.seq), from, or])?;
+        if one.form == Form::SetAside && changed > 0 {
+            set_aside += 1;
+        }
+    }
+    count(tx, "uplink_set_aside", set_aside)
+}
+
+/// Replaces a message by its tombstone, unless it is one already. Returns whether it was still there.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn withdraw(tx: &Tx<'_>, id: Uuid) -> Result<bool, StoreError> {
+    let changed = tx
+        .transaction
+        .prepare_cached("update outbox set state = 2 where id = ?1 and state in (0, 1, 4)")?
+        .execute(params![id.as_bytes().as_slice()])?;
+    Ok(changed > 0)
+}
+
+/// Queues again what the broker had acknowledged and no consumer of `consumers` has confirmed; without
+/// named consumers nothing, because nobody will ever confirm. Returns how many rows.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn requeue(tx: &Tx<'_>, consumers: &[String]) -> Result<u64, StoreError> {
+    let mut requeued = 0_u64;
+    if consumers.is_empty() {
+        return Ok(0);
+    }
+    for lane in Lane::ALL {
+        let confirmed = super::watermark::confirmed(tx, consumers, lane)?;
+        let changed = tx
+            .transaction
+            .prepare_cached(
+                "update outbox set state = case state when 3 then 2 else 0 end
+                 where lane = ?1 and seq > ?2 and state in (1, 3, 4)",
+            )?
+            .execute(params![lane as u8, sql(confirmed)])?;
+        requeued += changed as u64;
+    }
+    count(tx, "uplink_requeued", requeued)?;
+    Ok(requeued)
+}
+
+/// Rows a call of [`forget`] removes at most, so that it never holds up intake.
+pub const FORGET_MAX: u32 = 2_000;
+
+/// Removes what need not be kept: with named consumers what all of them confirmed, without any what
+/// the broker acknowledged before `acknowledged_before`. At most [`FORGET_MAX`] rows per lane and call;
+/// returns how many were removed.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn forget(
+    tx: &Tx<'_>,
+    consumers: &[String],
+    acknowledged_before: UnixMillis,
+) -> Result<u64, StoreError> {
+    let mut removed = 0_u64;
+    for lane in Lane::ALL {
+        let changed = if consumers.is_empty() {
+            tx.transaction
+                .prepare_cached(
+                    "delete from outbox where lane = ?1 and seq in (select seq from outbox
+                     where lane = ?1 and state in (1, 3, 4) and acked_ms < ?2
+                     order by seq limit ?3)",
+                )?
+                .execute(params![lane as u8, acknowledged_before.millis(), FORGET_MAX])?
+        } else {
+            let confirmed = super::watermark::confirmed(tx, consumers, lane)?;
+            tx.transaction
+                .prepare_cached(
+                    "delete from outbox where lane = ?1 and seq in (select seq from outbox
+                     where lane = ?1 and seq <= ?2 order by seq limit ?3)",
+                )?
+                .execute(params![lane as u8, sql(confirmed), FORGET_MAX])?
+        };
+        removed += changed as u64;
+    }
+    Ok(removed)
+}
+
+/// How much waits on one lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// The lane.
+    pub lane: Lane,
+    /// Rows not yet acknowledged by the broker.
+    pub queued: u64,
+    /// When the oldest of them was made.
+    pub oldest: Option<UnixMillis>,
+    /// Rows kept, acknowledged or not.
+    pub kept: u64,
+    /// Rows set aside because the broker cannot take them, or damaged.
+    pub set_aside: u64,
+    /// Last number given.
+    pub last: u64,
+}
+
+/// How much waits, per lane.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn backlog(from: &impl Queries) -> Result<[Backlog; 2], StoreError> {
+    let of = |lane: Lane| -> Result<Backlog, StoreError> {
+        let backlog = from
+            .connection()
+            .prepare_cached(
+                "select (select count(*) from outbox where lane = ?1 and state in (0, 2)),
+                        (select created_ms from outbox where lane = ?1 and state in (0, 2)
+                         order by seq limit 1),
+                        (select count(*) from outbox where lane = ?1),
+                        (select count(*) from outbox where lane = ?1 and state = 4),
+                        (select last from lane where lane = ?1)",
+            )?
+            .query_row(params![lane as u8], |row| {
+                Ok(Backlog {
+                    lane,
+                    queued: row.get::<_, i64>(0)?.unsigned_abs(),
+                    oldest: row.get::<_, Option<i64>>(1)?.map(UnixMillis::from_millis),
+                    kept: row.get::<_, i64>(2)?.unsigned_abs(),
+                    set_aside: row.get::<_, i64>(3)?.unsigned_abs(),
+                    last: row.get::<_, i64>(4)?.unsigned_abs(),
+                })
+            })?;
+        Ok(backlog)
+    };
+    Ok([of(Lane::Alerts)?, of(Lane::Observations)?])
+}
+
+fn count(tx: &Tx<'_>, name: &str, n: u64) -> Result<(), StoreError> {
+    if n > 0 { super::counter::add(tx, name, n) } else { Ok(()) }
+}
+
+/// Adds to a counter of the uplink, e.g. `uplink_refused_not_authorised`.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn count_uplink(tx: &Tx<'_>, name: &str, n: u32) -> Result<(), StoreError> {
+    count(tx, name, u64::from(n))
 }

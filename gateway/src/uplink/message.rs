@@ -12,6 +12,7 @@
 //! | `hearth/v1/{gateway}/results` | no | answers to commands |
 //! | `hearth/v1/{gateway}/watermarks/{consumer}` | no | in: [`Watermark`] |
 //! | `hearth/v1/{gateway}/replay` | no | in: [`ReplayRequest`] |
+//! | `hearth/v1/{gateway}/canary` | no | our own round trip: "online" means it came back lately |
 //!
 //! No name, birth date or record number stands in a topic or in any message but a prompt's text.
 
@@ -284,7 +285,8 @@ pub struct Verdict {
 pub struct Tombstone {
     /// Kind of the message that had this number.
     pub of: String,
-    /// `expired` or `withdrawn`.
+    /// `expired`, `withdrawn`, `too_large` (for this broker; the gateway still holds it) or `damaged`
+    /// (its checksum is wrong in the gateway's outbox).
     pub reason: String,
 }
 
@@ -312,4 +314,80 @@ pub struct ReplayRequest {
     pub from: u64,
     /// Last number wanted.
     pub to: u64,
+}
+
+/// The gateway's state on its retained status topic. The broker itself publishes the will
+/// `{"state":"offline"}`, so every other field may be absent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Status {
+    /// `online`: a message of our own came back from the broker within two minutes; `degraded`:
+    /// connected, but `problem` says what does not work; `offline`.
+    pub state: String,
+    /// [`CONTRACT`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<String>,
+    /// The gateway's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+    /// When this was said, RFC 3339 UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// Last number given on each lane: a consumer whose highest is lower has something to ask for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lanes: Vec<LaneStatus>,
+    /// What does not work, as one sentence with its remedy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// Where readings come from: `simulated` is always said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<String>,
+    /// Who is silent, and the likeliest cause; ids only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// How far a lane has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LaneStatus {
+    /// The lane.
+    pub lane: Lane,
+    /// Last number given; 0: none yet.
+    pub last: u64,
+}
+
+/// The answer to anything that came in: a command, a watermark, a replay request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Answer {
+    /// [`CONTRACT`].
+    pub contract: String,
+    /// The gateway's id.
+    pub gateway: String,
+    /// The id of the command; absent where it could not be read, and for other messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Last part of the topic it came in on: `commands`, `watermarks`, `replay`.
+    pub to: String,
+    /// Whether it was done.
+    pub ok: bool,
+    /// Why not, as one sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What the command gave back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<serde_json::Value>,
+}
+
+impl Answer {
+    /// The answer to something that could not be done.
+    pub fn refused(gateway: &str, to: &str, id: Option<String>, error: impl Into<String>) -> Self {
+        Self {
+            contract: CONTRACT.to_owned(),
+            gateway: gateway.to_owned(),
+            id,
+            to: to.to_owned(),
+            ok: false,
+            error: Some(error.into()),
+            result: None,
+        }
+    }
 }

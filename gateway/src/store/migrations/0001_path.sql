@@ -221,7 +221,13 @@ create table prompt (
     state      text not null,                  -- 'waiting' | 'sent' | 'dropped' | 'withdrawn' | 'expired' | 'answered'
     why        text,                           -- the governor's word when dropped or deferred
     sent_ms    integer,
-    answer     text
+    answer     text,
+    attempt    integer not null default 1,
+    rule       text,                           -- rule of the alert, for its notices
+    lane_seq   integer,                        -- number on lane 1 once it was sent
+    channel    text not null default 'mqtt',   -- with local_hour and outcome: what worked
+    local_hour integer,                        -- hour of the patient's day when it was sent
+    outcome    text                            -- 'done' | 'later' | 'help' | 'stop' | 'booked' | 'measured' | 'expired' ...
 ) strict;
 create index prompt_due on prompt (due_ms) where state = 'waiting';
 create index prompt_patient_sent on prompt (patient, sent_ms);

@@ -1,0 +1,225 @@
+//! Plans: a programme for one patient, with the state of its rules.
+
+use rusqlite::{OptionalExtension, Row, params};
+use serde_json::{Map, Value};
+
+use super::{Queries, StoreError, Tx};
+
+/// Whether a plan runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanState {
+    /// It runs.
+    Active,
+    /// It is held.
+    Paused,
+    /// It has ended.
+    Closed,
+}
+
+impl PlanState {
+    /// The stored word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Closed => "closed",
+        }
+    }
+
+    fn from_word(word: &str) -> Self {
+        match word {
+            "active" => Self::Active,
+            "paused" => Self::Paused,
+            _ => Self::Closed,
+        }
+    }
+}
+
+/// A programme for one patient.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Id, chosen by who assigned it.
+    pub id: String,
+    /// Patient id.
+    pub patient: String,
+    /// Programme id.
+    pub programme: String,
+    /// Local day number on which it starts.
+    pub start_day: i64,
+    /// NI-1 parameters that differ from the programme's.
+    pub overrides: Map<String, Value>,
+    /// Whether it runs.
+    pub state: PlanState,
+    /// State of the NI-1 schedule.
+    pub publisher: Option<Vec<u8>>,
+    /// State of the missed-measurement rule.
+    pub silence: Option<Vec<u8>>,
+    /// Last local day whose evaluation is done.
+    pub evaluated_day: Option<i64>,
+}
+
+/// Something that happened to a plan on a local day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanEvent {
+    /// Local day number.
+    pub day: i64,
+    /// `medication_change`.
+    pub kind: String,
+    /// What changed, for the nurse.
+    pub note: Option<String>,
+}
+
+const COLUMNS: &str = "id, patient, programme, start_day, overrides, state, publisher, silence, \
+                       evaluated_day";
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Plan> {
+    let overrides: String = row.get(4)?;
+    let state: String = row.get(5)?;
+    Ok(Plan {
+        id: row.get(0)?,
+        patient: row.get(1)?,
+        programme: row.get(2)?,
+        start_day: row.get(3)?,
+        overrides: serde_json::from_str(&overrides).map_err(|error| {
+            rusqlite::Error::FromSqlConversionFailure(
+                4,
+                rusqlite::types::Type::Text,
+                Box::new(error),
+            )
+        })?,
+        state: PlanState::from_word(&state),
+        publisher: row.get(6)?,
+        silence: row.get(7)?,
+        evaluated_day: row.get(8)?,
+    })
+}
+
+/// The plan with this id.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn get(q: &impl Queries, id: &str) -> Result<Option<Plan>, StoreError> {
+    Ok(q.connection()
+        .prepare_cached(&format!("select {COLUMNS} from plan where id = ?1"))?
+        .query_row([id], from_row)
+        .optional()?)
+}
+
+/// All plans, or those of one patient, in the order of their ids.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn list(q: &impl Queries, patient: Option<&str>) -> Result<Vec<Plan>, StoreError> {
+    let mut query = q.connection().prepare_cached(&format!(
+        "select {COLUMNS} from plan where ?1 is null or patient = ?1 order by id"
+    ))?;
+    let rows = query.query_map([patient], from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The plans that run, in the order of their ids.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn active(q: &impl Queries) -> Result<Vec<Plan>, StoreError> {
+    let mut query = q.connection().prepare_cached(&format!(
+        "select {COLUMNS} from plan where state = 'active' order by id"
+    ))?;
+    let rows = query.query_map([], from_row)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Writes a plan as a whole.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn put(tx: &Tx<'_>, plan: &Plan) -> Result<(), StoreError> {
+    let overrides = serde_json::to_string(&plan.overrides).map_err(StoreError::Message)?;
+    tx.connection()
+        .prepare_cached(&format!(
+            "insert into plan ({COLUMNS}) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             on conflict (id) do update set programme = ?3, start_day = ?4, overrides = ?5,
+                 state = ?6, publisher = ?7, silence = ?8, evaluated_day = ?9"
+        ))?
+        .execute(params![
+            plan.id,
+            plan.patient,
+            plan.programme,
+            plan.start_day,
+            overrides,
+            plan.state.as_str(),
+            plan.publisher,
+            plan.silence,
+            plan.evaluated_day,
+        ])?;
+    Ok(())
+}
+
+/// The events of a plan, earliest first.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn events(q: &impl Queries, plan: &str) -> Result<Vec<PlanEvent>, StoreError> {
+    let mut query = q.connection().prepare_cached(
+        "select day, kind, note from plan_event where plan = ?1 order by day, kind",
+    )?;
+    let rows = query.query_map([plan], |row| {
+        Ok(PlanEvent { day: row.get(0)?, kind: row.get(1)?, note: row.get(2)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Adds an event. False if the plan already has it.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn add_event(tx: &Tx<'_>, plan: &str, event: &PlanEvent) -> Result<bool, StoreError> {
+    let added = tx
+        .connection()
+        .prepare_cached(
+            "insert into plan_event (plan, day, kind, note) values (?1, ?2, ?3, ?4)
+             on conflict (plan, day, kind) do nothing",
+        )?
+        .execute(params![plan, event.day, event.kind, event.note])?;
+    Ok(added > 0)
+}
+
+/// Until which local day, inclusive, and why a programme asks nothing of anybody.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn programme_pause(
+    q: &impl Queries,
+    programme: &str,
+) -> Result<Option<(i64, String)>, StoreError> {
+    let text: Option<String> = q
+        .connection()
+        .prepare_cached("select value from meta where key = ?1")?
+        .query_row([pause_key(programme)], |row| row.get(0))
+        .optional()?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+/// Holds a programme for everybody through a local day.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn put_programme_pause(
+    tx: &Tx<'_>,
+    programme: &str,
+    to_day: i64,
+    reason: &str,
+) -> Result<(), StoreError> {
+    let text = serde_json::to_string(&(to_day, reason)).map_err(StoreError::Message)?;
+    tx.connection()
+        .prepare_cached(
+            "insert into meta (key, value) values (?1, ?2)
+             on conflict (key) do update set value = ?2",
+        )?
+        .execute(params![pause_key(programme), text])?;
+    Ok(())
+}
+
+fn pause_key(programme: &str) -> String {
+    format!("programme_pause:{programme}")
+}
