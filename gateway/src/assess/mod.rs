@@ -2,8 +2,12 @@
 
 pub mod days;
 
+mod claims;
+
 pub mod live;
 
 pub mod series;
+
+pub mod sentence;
 
 pub mod wording;
