@@ -46,9 +46,7 @@ fn short() -> std::collections::BTreeMap<String, String> {
 
 impl Home {
     pub(crate) fn new(name: &str, patient: &Patient) -> Self {
-        let mut home = Self {
-            store: Store::open_shared_memory(name).unwrap(),
-        };
+        let mut home = Self { store: Store::open_shared_memory(name).unwrap() };
         home.within(|tx, _| {
             patient::put(tx, patient)?;
             patient::put_person(
@@ -124,7 +122,11 @@ fn two_tries_at_a_good_hour_in_her_language_then_a_nurse_with_the_reason() {
     // Nine in the morning in Madrid, three days apart.
     let times: Vec<_> = sent.iter().map(at).collect();
     assert_eq!(times, ["2026-03-02T08:00:00.000Z", "2026-03-05T08:00:00.000Z"]);
-    assert!(sent[0].text.starts_with("Hola, Ana. Su glucosa no ha bajado. Puede"), "{}", sent[0].text);
+    assert!(
+        sent[0].text.starts_with("Hola, Ana. Su glucosa no ha bajado. Puede"),
+        "{}",
+        sent[0].text
+    );
     assert_eq!((sent[0].local_hour, sent[1].attempt), (Some(9), 2));
     let tasks = home.tasks();
     assert_eq!(tasks.len(), 1);
