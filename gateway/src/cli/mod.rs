@@ -1,3 +1,5 @@
 //! To be written.
 
 pub mod consume;
+
+pub mod contract;
