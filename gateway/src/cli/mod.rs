@@ -155,3 +155,5 @@ mod tests {
         assert!(count > 40, "{count}");
     }
 }
+
+pub mod contract;
