@@ -37,7 +37,7 @@ fn float() -> impl Strategy<Value = Medfloat> {
 /// Any clock face, also one with unknown parts.
 fn date_time() -> impl Strategy<Value = DateTime> {
     let complete = (-12_244_089_600_i64..253_402_300_800)
-        .prop_filter_map("calendar", |seconds| DateTime::from_local_seconds(seconds));
+        .prop_filter_map("calendar", DateTime::from_local_seconds);
     let unknown = Just([0_u8, 0, 0, 0, 1, 2, 3]).prop_map(|octets| {
         match decode(Characteristic::DateTime, &octets, Context::default()) {
             Ok(Measurement::DateTime(time)) => time,
