@@ -2,6 +2,7 @@
 
 mod explain;
 mod json_lines;
+mod recorded;
 
 use std::io::{self, Write};
 
@@ -62,7 +63,7 @@ pub fn decode_one(
                 writeln!(out, "{{\"decoded\":{fields},\"error\":false}}")?;
             } else {
                 writeln!(out, "{}", title(characteristic, octets.len()))?;
-                write!(out, "{}", gatt_json::table(&fields))?;
+                write!(out, "{}{}", gatt_json::table(&fields), recorded::report(&measurement))?;
             }
             Ok(Outcome::Decoded)
         }

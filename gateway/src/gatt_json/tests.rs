@@ -108,10 +108,10 @@ fn the_project_s_own_vectors_decode_as_expected() {
                 None => (expected, "false".to_owned()),
             };
             let hex = if hex == "-" { "" } else { hex };
+            let id = format!("{characteristic} line {}", n + 1);
             let vector = format!(
-                r#"{{"id":"{characteristic} line {}","characteristic":"{characteristic}","hex":"{hex}",
-                "context":{context},"expected":{expected},"error":{error}}}"#,
-                n + 1
+                r#"{{"id":"{id}","characteristic":"{characteristic}","hex":"{hex}",
+                "context":{context},"expected":{expected},"error":{error}}}"#
             );
             vectors.push(serde_json::from_str(&vector).unwrap_or_else(|e| panic!("{e}: {vector}")));
         }

@@ -35,8 +35,8 @@ pub(crate) fn sentence(error: DecodeError) -> String {
             format!("a CRC of 2 octets was promised at octet {at}, and the value ends there")
         }
         DecodeError::BadSize { at, need, found } => format!(
-            "the record at octet {at} says that it has {found} octets, and its flags ask for {need} \
-             or, with a CRC, {}",
+            "the record at octet {at} says that it has {found} octets, and its flags ask for \
+             {need} or, with a CRC, {}",
             need.saturating_add(2)
         ),
         DecodeError::BadLength { at: 0, found } => {
@@ -112,8 +112,8 @@ fn advice(error: DecodeError) -> &'static str {
              octets were damaged or cut; read them again."
         }
         DecodeError::BadSize { .. } => {
-            "Check where the record starts: records stand back to back, each with its own size. Say \
-             whether the sensor sends a CRC."
+            "Check where the record starts: records stand back to back, each with its own size. \
+             Say whether the sensor sends a CRC."
         }
         DecodeError::BadLength { .. } | DecodeError::InvalidOperator { .. } => {
             "Check that these octets belong to a record access control point (2A52)."
