@@ -198,3 +198,5 @@ pub(crate) fn parse_hex(text: &str) -> Result<Vec<u8>, Trouble> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

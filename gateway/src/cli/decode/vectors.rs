@@ -1,9 +1,10 @@
+//! Whole sets of vectors through the command's own lines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::cli::decode::decode_json_lines;
+use super::decode_json_lines;
 
 /// A decimal as sign, digits without zeros at either end, and power of ten.
 fn decimal(text: &str) -> (bool, String, i64) {
