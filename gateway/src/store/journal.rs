@@ -385,3 +385,25 @@ fn link_from_bits(bits: i64) -> LinkSecurity {
     };
     LinkSecurity { encrypted: fact(0), authenticated: fact(1), secure_connections: fact(2) }
 }
+
+/// The last number given; 0 in an empty journal.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn last(q: &impl Queries) -> Result<i64, StoreError> {
+    Ok(q.connection()
+        .prepare_cached("select coalesce(max(seq), 0) from journal")?
+        .query_row([], |row| row.get(0))?)
+}
+
+/// How many rows nobody has judged.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn count_pending(q: &impl Queries) -> Result<u64, StoreError> {
+    let n: i64 = q
+        .connection()
+        .prepare_cached("select count(*) from journal where outcome = 0")?
+        .query_row([], |row| row.get(0))?;
+    Ok(n.unsigned_abs())
+}
