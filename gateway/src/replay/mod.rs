@@ -14,6 +14,8 @@ mod gather;
 
 pub mod run;
 
+pub mod all;
+
 pub mod patient;
 
 pub mod report;
