@@ -74,6 +74,8 @@ impl Talk {
 /// What keeps it from starting, or ended it.
 pub fn run(loaded: Loaded, file: &FilePath, talk: Talk) -> Result<Exit, Failure> {
     let started = Instant::now();
+    // What the gateway keeps is not for every user of the machine.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
     log::start(&loaded.config.log);
     log::panic_hook();
     // One crypto provider for the process; a second one would panic at the first connection.
@@ -133,7 +135,7 @@ impl Gateway {
         let (queued, queued_seen) = watch::channel(false);
         let full = Arc::new(AtomicBool::new(false));
         let signals = custody::Signals { committed, queued, full: full.clone() };
-        let (thread, ended) = custody::spawn(path, reader, requests, signals)
+        let (thread, ended) = custody::spawn(config.gateway.id.clone(), path, reader, requests, signals)
             .map_err(|error| internal(&format!("the writer did not start: {}", plain(&error))))?;
 
         let (tell_notes, notes) = watch::channel(Vec::new());

@@ -5,29 +5,75 @@
 //! The caller commits in batches: what has arrived meanwhile goes into one [`Path::take`]. Nothing may
 //! be acknowledged before it returned `Ok`.
 
+use std::sync::Arc;
+
 use hearth_shared::time::UnixMillis;
 use jiff::tz::TimeZone;
 
-use crate::assess::live::{Live, PatientNotice};
+use crate::assess::live::{Desk, Live, PatientNotice};
 use crate::clock::Now;
-use crate::intake::batch::{Batch, Surroundings};
+use crate::control::execute::{CommandResult, Origin, execute};
+use crate::control::{Command, Verb};
+use crate::intake::batch::{Batch, Surroundings, UNKNOWN_DEVICE};
 use crate::intake::directory::Directory;
 use crate::intake::{Arrival, Outcome};
+use crate::outreach::need::Ladder;
 use crate::outreach::templates::{TemplateError, Templates};
-use crate::outreach::{self, notice};
+use crate::outreach::{self, Programmes, notice};
 use crate::store::journal::{self, Kind, RowOutcome};
-use crate::store::{Store, StoreError, Tx, alert, counter, observation};
+use crate::store::plan::Plan;
+use crate::store::{Store, StoreError, Tx, alert, command as commands, counter, observation};
 
 /// Raw rows judged in one transaction at a start.
 const PENDING_BATCH: u32 = 500;
 
 /// What a path is given by the program that runs it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PathSettings {
     /// This gateway's id: part of weak ids, and the addressee of commands.
     pub gateway_id: String,
     /// The zone of clocks and patients that have none of their own.
     pub zone: TimeZone,
+    /// The care programmes.
+    pub programmes: Arc<dyn Programmes + Send + Sync>,
+}
+
+impl PathSettings {
+    /// A path without programmes: no plan can be assigned.
+    pub fn new(gateway_id: impl Into<String>, zone: TimeZone) -> Self {
+        Self { gateway_id: gateway_id.into(), zone, programmes: Arc::new(NoProgrammes) }
+    }
+
+    /// The same with these care programmes.
+    #[must_use]
+    pub fn with_programmes(self, programmes: Arc<dyn Programmes + Send + Sync>) -> Self {
+        Self { programmes, ..self }
+    }
+}
+
+/// Stands where no programme is loaded.
+#[derive(Debug)]
+struct NoProgrammes;
+
+impl Programmes for NoProgrammes {
+    fn ids(&self) -> Vec<&str> {
+        Vec::new()
+    }
+    fn ladder(&self, _: &str, _: &str) -> Ladder {
+        Ladder::default()
+    }
+    fn check(&self, plan: &Plan) -> Result<(), String> {
+        Err(format!("No programme is loaded, so {} cannot run.", plan.programme))
+    }
+}
+
+impl std::fmt::Debug for PathSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PathSettings")
+            .field("gateway_id", &self.gateway_id)
+            .field("zone", &self.zone)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a path could not be opened.
@@ -127,6 +173,53 @@ impl Path {
         })
     }
 
+    /// Executes a command, once per id; the same id gets the same answer again. The command is in the
+    /// journal before anything of it is done, in the same transaction.
+    ///
+    /// # Errors
+    /// What the store answered. A refused command is no error: its result says so.
+    pub fn execute(
+        &mut self,
+        command: &Command,
+        origin: Origin,
+        now: Now,
+    ) -> Result<CommandResult, StoreError> {
+        let result = self.transaction(|parts, tx| {
+            if let Some(before) = commands::find(tx, &command.id)? {
+                return serde_json::from_str(&before.result).map_err(StoreError::Message);
+            }
+            let octets = command.journal_form();
+            let (kind, outcome) = (Kind::Command, RowOutcome::Done);
+            let seq = journal::append_command(tx, kind, &octets, &now, outcome, None)?;
+            let mut notices = Vec::new();
+            let context = outreach::Context {
+                gateway: &parts.settings.gateway_id,
+                templates: parts.templates,
+                programmes: &*parts.settings.programmes,
+            };
+            let mut desk = Desk { live: &mut *parts.live, notices: &mut notices };
+            let result = execute(tx, &context, &mut desk, command, (origin, seq), now)?;
+            if !result.done {
+                // What was undone in the store must be undone in memory.
+                parts.live.forget();
+                notices.clear();
+            }
+            parts.close(tx, notices, now)?;
+            match &command.verb {
+                Verb::DeviceAdd(added) if result.done => {
+                    journal::release(tx, &added.id, UNKNOWN_DEVICE)?;
+                }
+                _ => {}
+            }
+            Ok(result)
+        })?;
+        self.directory.forget();
+        if matches!(command.verb, Verb::DeviceAdd(_)) && result.done {
+            self.judge_pending()?;
+        }
+        Ok(result)
+    }
+
     /// Keeps a command that cannot be executed, with its octets and the reason.
     ///
     /// # Errors
@@ -179,8 +272,10 @@ impl Path {
             let seen = self.transaction(|parts, tx| {
                 let rows = journal::pending(tx, after, PENDING_BATCH)?;
                 let Some(through) = rows.iter().map(seq_of).max() else { return Ok(None) };
-                let around =
-                    Surroundings { gateway: &parts.settings.gateway_id, directory: parts.directory };
+                let around = Surroundings {
+                    gateway: &parts.settings.gateway_id,
+                    directory: parts.directory,
+                };
                 let mut batch = Batch::new(tx, around);
                 let mut now = None;
                 for row in rows {
@@ -232,7 +327,11 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     fn context(&self) -> outreach::Context<'_> {
-        outreach::Context { gateway: &self.settings.gateway_id, templates: self.templates }
+        outreach::Context {
+            gateway: &self.settings.gateway_id,
+            templates: self.templates,
+            programmes: &*self.settings.programmes,
+        }
     }
 
     /// Hands the rules' words for patients to outreach and keeps the engines that changed.

@@ -158,7 +158,6 @@ async fn show(
         online.send_if_modified(|known| std::mem::replace(known, is_online) != is_online);
         status.send_modify(|status| {
             if status.state != seen.state {
-                tracing::info!(state = seen.state, "the broker's state changed");
                 status.since = Some(listing::rfc3339(now));
             }
             note(status, &seen, now);

@@ -1,5 +1,6 @@
 //! `hearth decode`: what the octets of a characteristic mean, or where they are wrong.
 
+mod command;
 mod explain;
 mod json_lines;
 
@@ -9,6 +10,7 @@ use hearth_shared::gatt::{self, Characteristic, Context};
 
 use crate::gatt_json::{self, Json};
 
+pub use command::Decode;
 pub use json_lines::{Summary, decode_json_lines};
 
 /// How a decode ended; a shell wants these as exit codes.

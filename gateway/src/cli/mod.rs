@@ -5,12 +5,14 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub mod alert;
+pub mod assess;
 pub mod backup;
 pub mod check_config;
 pub mod claim;
 pub mod client;
 pub mod clock;
 pub mod completions;
+pub mod consume;
 pub mod decode;
 pub mod device;
 pub mod exit;
@@ -59,6 +61,9 @@ pub enum Command {
     Run(run::Run),
     CheckConfig(check_config::CheckConfig),
     Status(status::Status),
+    Decode(decode::Decode),
+    Assess(assess::Assess),
+    Consume(consume::Consume),
     Patient(patient::Patient),
     Plan(plan::Plan),
     Device(device::Device),
@@ -97,6 +102,9 @@ impl Command {
             Self::Run(command) => command.run(),
             Self::CheckConfig(command) => command.run(),
             Self::Status(command) => command.run(),
+            Self::Decode(command) => command.run(),
+            Self::Assess(command) => command.run(),
+            Self::Consume(command) => command.run(),
             Self::Patient(command) => command.run(),
             Self::Plan(command) => command.run(),
             Self::Device(command) => command.run(),

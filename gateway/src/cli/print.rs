@@ -33,6 +33,28 @@ pub fn out(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Opens a file of lines.
+///
+/// # Errors
+/// It cannot be read.
+pub fn open(path: &std::path::Path) -> Result<std::io::BufReader<std::fs::File>, Failure> {
+    std::fs::File::open(path)
+        .map(std::io::BufReader::new)
+        .map_err(|error| Failure::file("read", path, &error))
+}
+
+/// What a stream of lines ended with; `None` where the reader of the output has gone, which is no failure.
+///
+/// # Errors
+/// Any other error of reading or writing.
+pub fn unless_nobody_reads<T>(done: std::io::Result<T>) -> Result<Option<T>, Failure> {
+    match done {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Whether colour may be used on stdout: a terminal, and nobody said `NO_COLOR`.
 pub fn colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())

@@ -4,4 +4,5 @@
 //! cannot be read gives an error in its place, and the run goes on.
 
 pub mod alerts;
+
 pub mod trend;

@@ -407,3 +407,20 @@ pub fn count_pending(q: &impl Queries) -> Result<u64, StoreError> {
         .query_row([], |row| row.get(0))?;
     Ok(n.unsigned_abs())
 }
+
+/// Lets the rows of a device that were quarantined for this reason be judged again.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn release(tx: &Tx<'_>, device: &str, reason: &str) -> Result<usize, StoreError> {
+    tx.transaction.execute(
+        "delete from known where journal_seq in
+           (select seq from journal where outcome = 3 and device = ?1 and detail = ?2)",
+        params![device, reason],
+    )?;
+    Ok(tx.transaction.execute(
+        "update journal set outcome = 0, detail = null
+         where outcome = 3 and device = ?1 and detail = ?2",
+        params![device, reason],
+    )?)
+}
