@@ -3,18 +3,22 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hearth_shared::time::UnixMillis;
+use jiff::tz::TimeZone;
 
 use crate::clock::{BootId, Now};
 use crate::control::{Command, Verb};
 use crate::intake::{Arrival, LineFormat, LinkSecurity, Outcome, Payload};
-use crate::path::Path;
+use crate::path::{Path, PathSettings};
 use crate::store::{Store, StoreError, outbox};
 use crate::uplink::message::Lane;
 use crate::uplink::source::{Fetch, Row};
-use crate::writer::Origin;
+use crate::control::execute::Origin;
+
+use super::plans::Plans;
+use super::run::RunError;
 
 /// The gateway's id in every message of a replay.
-pub const GATEWAY: &str = "replay";
+const GATEWAY: &str = "replay";
 
 /// Messages read from the outbox at once.
 const PAGE: u32 = 4096;
@@ -34,10 +38,15 @@ pub(super) struct Engine {
 
 impl Engine {
     /// An empty store; the clock starts at `started`.
-    pub(super) fn open(started: UnixMillis) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        started: UnixMillis,
+        zone: TimeZone,
+        plans: &Plans,
+    ) -> Result<Self, RunError> {
         let name = format!("replay-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let store = Store::open_shared_memory(&name)?;
-        let path = Path::new(store);
+        let settings = PathSettings::new(GATEWAY, zone).with_programmes(plans.shared());
+        let path = Path::open(store, settings).map_err(|e| RunError::Open(e.to_string()))?;
         Ok(Self { path, started, commands: 0, connection: 0, read: [0, 0] })
     }
 
@@ -57,7 +66,7 @@ impl Engine {
         self.commands += 1;
         let id = format!("replay-{}", self.commands);
         let command = Command { id, gateway: None, expires: None, verb };
-        let answer = self.path.execute(&command, Origin::Socket, self.now(at))?;
+        let answer = self.path.execute(&command, Origin::Household, self.now(at))?;
         Ok(if answer.done { Ok(()) } else { Err(answer.sentence) })
     }
 

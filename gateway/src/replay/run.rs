@@ -20,7 +20,7 @@ use crate::programme::Programme;
 use crate::store::StoreError;
 
 use super::engine::Engine;
-use super::gather::{Frame, Gathered};
+use super::gather::Gathered;
 use super::line::{self, LineReading, Note};
 use super::patient::{Counts, ReplayedPatient};
 use super::plans::Plans;
@@ -106,7 +106,7 @@ pub fn series(series: &Series, options: &Options, plans: &Plans) -> Result<Repla
 
     let quantities = quantities(&lines);
     let mut run = Run {
-        engine: Engine::open(first.plus_seconds(-86_400), plans)?,
+        engine: Engine::open(first.plus_seconds(-86_400), zone.clone(), plans)?,
         patient: opaque(&series.subject),
         subject: series.subject.clone(),
         zone: zone_name.to_owned(),
