@@ -68,6 +68,14 @@ impl Talk {
     }
 }
 
+/// Checks the files that a configuration names: programmes and household.
+///
+/// # Errors
+/// All problems of the first file that cannot be used.
+pub fn check(config: &Config) -> Result<(), Failure> {
+    rooms::check(config)
+}
+
 /// Runs the gateway until a signal ends it.
 ///
 /// # Errors
@@ -135,8 +143,10 @@ impl Gateway {
         let (queued, queued_seen) = watch::channel(false);
         let full = Arc::new(AtomicBool::new(false));
         let signals = custody::Signals { committed, queued, full: full.clone() };
-        let (thread, ended) = custody::spawn(config.gateway.id.clone(), path, reader, requests, signals)
-            .map_err(|error| internal(&format!("the writer did not start: {}", plain(&error))))?;
+        let (thread, ended) =
+            custody::spawn(config.gateway.id.clone(), path, reader, requests, signals).map_err(
+                |error| internal(&format!("the writer did not start: {}", plain(&error))),
+            )?;
 
         let (tell_notes, notes) = watch::channel(Vec::new());
         let ports = links::Ports {
