@@ -22,6 +22,7 @@ pub mod patient;
 pub mod plan;
 pub mod print;
 pub mod prompt;
+pub mod replay;
 pub mod run;
 pub mod status;
 pub mod task;
@@ -75,6 +76,7 @@ pub enum Command {
     Clock(clock::Clock),
     Backup(backup::Backup),
 
+    Replay(replay::Replay),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -116,6 +118,7 @@ impl Command {
             Self::Clock(command) => command.run(),
             Self::Backup(command) => command.run(),
 
+            Self::Replay(command) => command.run(),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),
         }

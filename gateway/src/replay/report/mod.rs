@@ -16,6 +16,11 @@ mod text;
 
 const STYLE: &str = include_str!("page.css");
 
+/// A verdict and its reason in words.
+pub fn verdict_words(found: &str, reason: Option<&str>) -> String {
+    verdict(found, reason).2
+}
+
 /// What the page says about the replay as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
