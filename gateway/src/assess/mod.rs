@@ -6,4 +6,6 @@ pub mod live;
 
 pub mod series;
 
+pub mod sentence;
+
 pub mod wording;
