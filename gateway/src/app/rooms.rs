@@ -27,7 +27,6 @@ pub(super) fn path(store: Store, config: &Config) -> Result<Path, Failure> {
     let zone = TimeZone::get(&config.gateway.zone).unwrap_or(TimeZone::UTC);
     let gateway_id = config.gateway.id.clone();
     let settings = PathSettings { gateway_id, zone, programmes: Arc::new(programmes(config)?) };
-    let settings = PathSettings::new(config.gateway.id.clone(), zone);
     Path::open(store, settings).map_err(|error| match error {
         OpenError::Store(error) => super::store_failure(error),
         other => Failure::new(Exit::Internal, format!("The gateway did not start: {other}")),

@@ -13,6 +13,7 @@ pub mod client;
 pub mod clock;
 pub mod completions;
 pub mod consume;
+pub mod contract;
 pub mod decode;
 pub mod device;
 pub mod exit;
@@ -64,7 +65,9 @@ pub enum Command {
     Status(status::Status),
     Decode(decode::Decode),
     Assess(assess::Assess),
+    Replay(replay::Replay),
     Consume(consume::Consume),
+    Contract(contract::Contract),
     Patient(patient::Patient),
     Plan(plan::Plan),
     Device(device::Device),
@@ -75,8 +78,6 @@ pub enum Command {
     Claim(claim::Claim),
     Clock(clock::Clock),
     Backup(backup::Backup),
-
-    Replay(replay::Replay),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -107,6 +108,7 @@ impl Command {
             Self::Decode(command) => command.run(),
             Self::Assess(command) => command.run(),
             Self::Consume(command) => command.run(),
+            Self::Contract(command) => command.run(),
             Self::Patient(command) => command.run(),
             Self::Plan(command) => command.run(),
             Self::Device(command) => command.run(),
@@ -158,5 +160,3 @@ mod tests {
         assert!(count > 40, "{count}");
     }
 }
-
-pub mod contract;

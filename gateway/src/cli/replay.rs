@@ -171,8 +171,7 @@ impl Told {
                 Some((path.clone(), Box::new(BufWriter::new(io::stdout())) as Box<dyn Write>))
             }
             Some(path) => {
-                let file =
-                    File::create(path).map_err(|e| Failure::file("written", path, &e))?;
+                let file = File::create(path).map_err(|e| Failure::file("written", path, &e))?;
                 Some((path.clone(), Box::new(BufWriter::new(file)) as Box<dyn Write>))
             }
         };
@@ -285,7 +284,8 @@ impl Told {
         }
         let zones: Vec<String> =
             self.zones.iter().map(|(zone, layout)| format!("{zone} ({layout})")).collect();
-        let whose = if asked.zone.is_some() { "as asked for" } else { "by data set; --zone changes it" };
+        let whose =
+            if asked.zone.is_some() { "as asked for" } else { "by data set; --zone changes it" };
         decisions.push(format!("Days are counted in {}, {whose}.", zones.join(", ")));
         if !asked.set.is_empty() {
             let set: Vec<String> = asked.set.iter().map(|(n, v)| format!("{n} = {v}")).collect();
@@ -298,8 +298,7 @@ impl Told {
 /// A temporary file beside the target that vanishes with the process.
 fn spool(beside: &Path) -> io::Result<File> {
     let path = beside.with_extension(format!("{}.spool", std::process::id()));
-    let file =
-        File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
     std::fs::remove_file(&path)?;
     Ok(file)
 }
