@@ -78,6 +78,7 @@ pub enum Command {
     Claim(claim::Claim),
     Clock(clock::Clock),
     Backup(backup::Backup),
+    Restore(backup::Restore),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -119,6 +120,7 @@ impl Command {
             Self::Claim(command) => command.run(),
             Self::Clock(command) => command.run(),
             Self::Backup(command) => command.run(),
+            Self::Restore(command) => command.run(),
 
             Self::Replay(command) => command.run(),
             Self::Completions(command) => command.run(),
