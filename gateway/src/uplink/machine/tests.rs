@@ -141,9 +141,14 @@ struct World {
     /// Writes not yet committed.
     writes: VecDeque<(u64, UplinkWrite)>,
     /// Incoming packet ids whose write is not committed: must not be acknowledged.
-    uncommitted: BTreeMap<u64, u16>,
+    uncommitted: BTreeMap<u64, (u16, u64)>,
     next_incoming: u16,
-    token_of: BTreeMap<u16, bool>,
+    /// Packet ids that came in on this connection, and whether they may be acknowledged.
+    may_acknowledge: BTreeMap<u16, bool>,
+    hearing: u16,
+    connection: u64,
+    /// What the broker took, ever.
+    accepted: BTreeSet<(u8, u64)>,
     batch: Vec<Sent>,
     stopped: bool,
 }
@@ -181,7 +186,10 @@ impl World {
             writes: VecDeque::new(),
             uncommitted: BTreeMap::new(),
             next_incoming: 0,
-            token_of: BTreeMap::new(),
+            may_acknowledge: BTreeMap::new(),
+            hearing: 0,
+            connection: 0,
+            accepted: BTreeSet::new(),
             batch: Vec::new(),
             stopped: false,
         }
@@ -211,10 +219,14 @@ impl World {
             Action::Close | Action::Disconnect => self.cut(),
             Action::Stopped => self.stopped = true,
             Action::Fetch(fetch) => self.fetches.push_back(fetch),
-            Action::Acknowledged(sent) => self.batch.push(sent),
+            Action::Acknowledged(sent) => {
+                let taken = self.accepted.contains(&(sent.lane as u8, sent.seq));
+                assert!(taken, "{sent:?} counts as delivered, but the broker never took it");
+                self.batch.push(sent);
+            }
             Action::Write { token, write } => {
                 if matches!(write, UplinkWrite::Watermark(_) | UplinkWrite::Incoming { .. }) {
-                    self.uncommitted.insert(token, 0);
+                    self.uncommitted.insert(token, (self.hearing, self.connection));
                 }
                 self.writes.push_back((token, write));
             }
@@ -233,7 +245,7 @@ impl World {
                 self.to_broker.push_back(action);
             }
             Action::PubAck { pkid } => {
-                let committed = self.token_of.remove(&pkid).expect("never came in");
+                let committed = self.may_acknowledge.remove(&pkid).expect("never came in");
                 assert!(committed, "acknowledged before it was committed");
             }
             Action::Subscribe { .. } | Action::Ping => self.to_broker.push_back(action),
@@ -243,10 +255,11 @@ impl World {
     /// The connection breaks: what was on the way is lost.
     fn cut(&mut self) {
         self.connected = false;
+        self.connection += 1;
         self.to_broker.clear();
         self.to_machine.clear();
         self.under_way.clear();
-        self.token_of.clear();
+        self.may_acknowledge.clear();
     }
 
     fn broker_takes_one(&mut self) {
@@ -263,6 +276,8 @@ impl World {
                     message.topic.ends_with("/alerts") || message.topic.ends_with("/observations");
                 let refused = lane && self.refuse && self.random.one_in(2);
                 if !refused && lane {
+                    let envelope: Envelope = serde_json::from_slice(&message.payload).unwrap();
+                    self.accepted.insert((envelope.lane as u8, envelope.seq));
                     self.queue.push_back(message.payload.clone());
                 }
                 if message.topic.ends_with("/status") {
@@ -300,7 +315,7 @@ impl World {
             self.next_incoming = self.next_incoming % 1000 + 1;
             let pkid = self.next_incoming;
             // A replay request needs no commit; everything else does.
-            self.token_of.insert(pkid, last == "replay");
+            self.may_acknowledge.insert(pkid, last == "replay");
             let topic = format!("hearth/v1/g/{last}");
             self.to_machine.push_back(Event::Publish { topic, payload, pkid });
         }
@@ -324,11 +339,10 @@ impl World {
     fn commit_one(&mut self) {
         if let Some((token, write)) = self.writes.pop_front() {
             let written = self.store.apply(&write);
-            if self.uncommitted.remove(&token).is_some() {
-                // The oldest uncommitted incoming message is the one that was written.
-                if let Some(flag) = self.token_of.values_mut().find(|done| !**done) {
-                    *flag = true;
-                }
+            if let Some((pkid, connection)) = self.uncommitted.remove(&token)
+                && connection == self.connection
+            {
+                self.may_acknowledge.insert(pkid, true);
             }
             self.feed(Event::Written { token, written });
         } else if !self.batch.is_empty() {
@@ -347,6 +361,9 @@ impl World {
 
     fn machine_hears_one(&mut self) {
         if let Some(event) = self.to_machine.pop_front() {
+            if let Event::Publish { pkid, .. } = &event {
+                self.hearing = *pkid;
+            }
             self.feed(event);
         }
     }
