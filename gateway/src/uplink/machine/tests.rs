@@ -380,11 +380,7 @@ impl World {
                 self.now_ms += 1 + self.random.below(400);
                 self.feed(Event::Timer);
             }
-            10 => {
-                if self.random.one_in(20) {
-                    self.consumer_speaks();
-                }
-            }
+            10 if self.random.one_in(20) => self.consumer_speaks(),
             11 => {
                 let due = self.machine.wake_ms(&at(self.now_ms));
                 if self.idle() && due < u64::MAX {

@@ -57,11 +57,10 @@ impl Machine {
     fn send_backlog(&mut self, now: &Now, out: &mut Vec<Action>) -> bool {
         const LANE: Lane = Lane::Observations;
         self.replay_turn = !self.replay_turn;
-        if self.replay_turn {
-            self.send_replay(now, LANE, out) || self.send_row(now, LANE, out)
-        } else {
-            self.send_row(now, LANE, out) || self.send_replay(now, LANE, out)
-        }
+        let replay_first = self.replay_turn;
+        (replay_first && self.send_replay(now, LANE, out))
+            || self.send_row(now, LANE, out)
+            || (!replay_first && self.send_replay(now, LANE, out))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one message has that many parts")]
