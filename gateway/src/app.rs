@@ -1,1 +1,488 @@
-//! To be written.
+//! Builds channels, spawns every task, stops them in path order.
+//!
+//! ```text
+//! household ─► radio ─► writer's thread ─► database ─► uplink ─► broker
+//!              people ─► control ─┘            └─► control's answers
+//! ```
+//!
+//! At the end: sources first, then what has arrived is committed, then the uplink gets a bounded time, then the
+//! broker, then the control socket. What has not left stays in the database.
+
+use std::path::Path as FilePath;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use sd_notify::NotifyState;
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::exit::{Exit, Failure, plain};
+use crate::clock::{Clock, RequireSync};
+use crate::config::{Adapter, Config, Loaded};
+use crate::control::socket::{self, Access, SocketError};
+use crate::radio::simulated::{Pace, RadioState, Simulated};
+use crate::store::{Store, StoreError, StoreOptions};
+use crate::writer::{WriteError, Writer};
+
+mod custody;
+mod desk;
+mod health;
+mod links;
+mod log;
+mod rooms;
+
+use desk::Desk;
+use health::Health;
+
+/// How often due work is looked for in real time; no rule has a step below a second.
+const TICK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is checked that no task has met a fault.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the status topic learns what needs a look.
+const NOTES_EVERY: Duration = Duration::from_secs(30);
+
+/// How long sources may take to finish what they hold.
+const SOURCES_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long the uplink may take to say goodbye.
+const UPLINK_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long broker and control socket may take.
+const LAST_WITHIN: Duration = Duration::from_secs(5);
+
+/// Whether plain lines on stdout say what is up and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Talk(pub bool);
+
+impl Talk {
+    fn say(self, line: &str) {
+        if self.0 {
+            // Nobody reads: the log tells the same.
+            let _ = crate::cli::print::out(&format!("{line}\n"));
+        }
+    }
+}
+
+/// Checks the files that a configuration names: programmes and household.
+///
+/// # Errors
+/// All problems of the first file that cannot be used.
+pub fn check(config: &Config) -> Result<(), Failure> {
+    rooms::check(config)
+}
+
+/// Runs the gateway until a signal ends it.
+///
+/// # Errors
+/// What keeps it from starting, or ended it.
+pub fn run(loaded: Loaded, file: &FilePath, talk: Talk) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    // What the gateway keeps is not for every user of the machine.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
+    log::start(&loaded.config.log);
+    log::panic_hook();
+    // One crypto provider for the process; a second one would panic at the first connection.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    for remark in &loaded.remarks {
+        tracing::warn!(remark, "the configuration deserves a look");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| internal(&format!("the runtime did not start: {}", plain(&error))))?;
+    let outcome = runtime.block_on(async {
+        let gateway = Gateway::start(loaded.config, started).await?;
+        gateway.announce(file, talk);
+        gateway.serve(talk).await
+    });
+    runtime.shutdown_timeout(LAST_WITHIN);
+    outcome
+}
+
+/// Everything that runs.
+struct Gateway {
+    config: Config,
+    started: Instant,
+    desk: Arc<Desk>,
+    writer: Writer,
+    thread: std::thread::JoinHandle<()>,
+    ended: oneshot::Receiver<custody::End>,
+    sources: CancellationToken,
+    source_tasks: Vec<(&'static str, JoinHandle<()>)>,
+    links: links::Links,
+    control_stop: CancellationToken,
+    control: JoinHandle<()>,
+    salvaged: Option<String>,
+}
+
+impl Gateway {
+    async fn start(config: Config, started: Instant) -> Result<Self, Failure> {
+        let clock = Clock::system(RequireSync(config.clock.require_sync));
+        if confirmed_in_this_boot(&config, &clock) {
+            clock.confirm();
+        }
+        make_folder(&config.gateway.data_dir)?;
+        // The store first: its lock decides which of two gateways runs.
+        let store = open_store(&config, &clock)?;
+        let listener = listen(&config)?;
+        let radio_listener = listen_radio(&config)?;
+        let salvaged: Option<String> = None;
+        let reader = store.reader().map_err(store_failure)?;
+        let desk_reader = Arc::new(Mutex::new(store.reader().map_err(store_failure)?));
+        let uplink_reader = store.reader().map_err(store_failure)?;
+        let path = rooms::path(store, &config)?;
+
+        let (writer, requests) = Writer::channel();
+        let (committed, committed_seen) = watch::channel(0);
+        let (queued, queued_seen) = watch::channel(false);
+        let full = Arc::new(AtomicBool::new(false));
+        let signals = custody::Signals { committed, queued, full: full.clone() };
+        let (thread, ended) =
+            custody::spawn(config.gateway.id.clone(), path, reader, requests, signals).map_err(
+                |error| internal(&format!("the writer did not start: {}", plain(&error))),
+            )?;
+
+        let (tell_notes, notes) = watch::channel(Vec::new());
+        let ports = links::Ports {
+            clock: clock.clone(),
+            writer: writer.clone(),
+            committed: committed_seen,
+            notes,
+        };
+        let links = links::Links::start(&config, ports, uplink_reader).await?;
+        let radio = Arc::new(RadioState::default());
+        let desk = Arc::new(Desk {
+            config: config.clone(),
+            clock: clock.clone(),
+            writer: writer.clone(),
+            reader: desk_reader,
+            radio: radio.clone(),
+            broker: links.status.clone(),
+            full,
+            started,
+        });
+
+        let sources = CancellationToken::new();
+        let (first_moment, moments) = mpsc::channel(1);
+        let mut source_tasks = Vec::new();
+        if let Some(listener) = radio_listener {
+            let pace = Pace {
+                queued: queued_seen,
+                online: links.online.clone(),
+                uplink: config.uplink.enabled,
+            };
+            let simulated = Simulated {
+                listener,
+                clock: clock.clone(),
+                writer: writer.clone(),
+                state: radio,
+                started: first_moment,
+                pace,
+            };
+            let stop = sources.clone();
+            source_tasks.push(("simulated radio", tokio::spawn(ended_by(simulated.run(stop)))));
+        } else {
+            rooms::apply_household(&config, &writer, &clock).await?;
+        }
+        let timer = timer(config.clone(), clock.clone(), writer.clone(), moments, sources.clone());
+        source_tasks.push(("timer", tokio::spawn(timer)));
+        let notes = tell_what_needs_a_look(desk.clone(), tell_notes, sources.clone());
+        source_tasks.push(("status", tokio::spawn(notes)));
+
+        let control_stop = CancellationToken::new();
+        let control = tokio::spawn(socket::serve(listener, desk.clone(), control_stop.clone()));
+        Ok(Self {
+            config,
+            started,
+            desk,
+            writer,
+            thread,
+            ended,
+            sources,
+            source_tasks,
+            links,
+            control_stop,
+            control,
+            salvaged,
+        })
+    }
+
+    fn announce(&self, file: &FilePath, talk: Talk) {
+        let took = self.started.elapsed().as_millis();
+        talk.say(&format!(
+            "Hearth {} is up after {took} ms, with {}.",
+            env!("CARGO_PKG_VERSION"),
+            file.display()
+        ));
+        for (name, what) in crate::cli::check_config::parts(&self.config) {
+            talk.say(&format!("  {name:<9}  {what}"));
+        }
+        if let Some(report) = &self.salvaged {
+            talk.say(&format!("The database was damaged and moved aside: {report}"));
+            tracing::warn!(report, "the database was damaged and moved aside");
+        }
+        talk.say("Ask it: hearth status. Stop it: Ctrl-C.");
+        tracing::info!(gateway = self.config.gateway.id, took_ms = took as u64, "up");
+        health::tell(&[NotifyState::Ready, NotifyState::Status("running")]);
+    }
+
+    async fn serve(mut self, talk: Talk) -> Result<Exit, Failure> {
+        let health_stop = CancellationToken::new();
+        let watched = self.watched();
+        let health = Health {
+            clock: self.desk.clock.clone(),
+            writer: self.writer.clone(),
+            dead: Box::new(move || {
+                watched.iter().find(|(_, task)| task.is_finished()).map(|(name, _)| *name)
+            }),
+        };
+        let health = tokio::spawn(health.run(health_stop.clone()));
+        let outcome = self.wait_for_the_end().await;
+        health_stop.cancel();
+        let _ = health.await;
+        talk.say("Stopping: sources first, then what has arrived, then what waits to be sent.");
+        health::tell(&[NotifyState::Stopping]);
+        let fatal = self.stop().await;
+        match (outcome, fatal) {
+            (Err(failure), _) | (Ok(()), Some(failure)) => Err(failure),
+            (Ok(()), None) => {
+                talk.say("Stopped. What has not left is kept for the next start.");
+                Ok(Exit::Ok)
+            }
+        }
+    }
+
+    /// Tasks whose end means that the gateway is not well.
+    fn watched(&self) -> Vec<(&'static str, tokio::task::AbortHandle)> {
+        let mut watched: Vec<_> =
+            self.source_tasks.iter().map(|(name, task)| (*name, task.abort_handle())).collect();
+        watched.push(("control socket", self.control.abort_handle()));
+        watched.extend(self.links.watched());
+        watched
+    }
+
+    /// A signal, or the end of the writer.
+    async fn wait_for_the_end(&mut self) -> Result<(), Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let of = |kind| {
+            signal(kind).map_err(|e| internal(&format!("signals are not heard: {}", plain(&e))))
+        };
+        let (mut term, mut int) = (of(SignalKind::terminate())?, of(SignalKind::interrupt())?);
+        let mut hangup = of(SignalKind::hangup())?;
+        let watched = self.watched();
+        loop {
+            tokio::select! {
+                _ = term.recv() => tracing::info!("asked to stop by SIGTERM"),
+                _ = int.recv() => tracing::info!("asked to stop by SIGINT"),
+                _ = hangup.recv() => {
+                    tracing::info!("SIGHUP changes nothing: settings are read at the start; restart for new ones");
+                    continue;
+                }
+                end = &mut self.ended => return Err(ended(end)),
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    match watched.iter().find(|(_, task)| task.is_finished()) {
+                        Some((name, _)) => return Err(internal(&format!("the {name} has ended"))),
+                        None => continue,
+                    }
+                }
+            }
+            return Ok(());
+        }
+    }
+
+    /// Stops in the order of the path. What ended the writer before its time comes back.
+    async fn stop(self) -> Option<Failure> {
+        self.sources.cancel();
+        for (name, task) in self.source_tasks {
+            if tokio::time::timeout(SOURCES_WITHIN, task).await.is_err() {
+                tracing::warn!(name, "did not stop in time");
+            }
+        }
+        // Requests are answered in order: once this one is, everything that arrived is committed.
+        let _ = tokio::time::timeout(SOURCES_WITHIN, self.writer.device_at(String::new())).await;
+        self.links.stop(UPLINK_WITHIN, LAST_WITHIN).await;
+        self.control_stop.cancel();
+        if tokio::time::timeout(LAST_WITHIN, self.control).await.is_err() {
+            tracing::warn!("the control socket did not stop in time");
+        }
+        for socket in [&self.config.control.socket, &self.config.radio.socket] {
+            let _ = std::fs::remove_file(socket);
+        }
+        // The last handles go; the thread sees the end of its channel.
+        drop((self.writer, self.desk));
+        let end = tokio::time::timeout(LAST_WITHIN, self.ended).await;
+        match end {
+            Ok(Ok(custody::End::Done)) => {
+                let _ = self.thread.join();
+                tracing::info!("stopped");
+                None
+            }
+            Ok(end) => Some(ended(end)),
+            Err(_) => Some(internal("the writer did not stop in time")),
+        }
+    }
+}
+
+/// Keeps the status topic informed of what somebody should see to.
+async fn tell_what_needs_a_look(
+    desk: Arc<Desk>,
+    notes: watch::Sender<Vec<String>>,
+    stop: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(NOTES_EVERY) => {}
+        }
+        if let Ok(report) = desk.report().await {
+            let found = crate::cli::status::needs_a_look(&report);
+            notes.send_if_modified(|known| {
+                let news = *known != found;
+                *known = found;
+                news
+            });
+        }
+    }
+}
+
+/// Does what is due in real time, unless a household holds the clock; applies the household file at its first moment.
+async fn timer(
+    config: Config,
+    clock: Clock,
+    writer: Writer,
+    mut moments: mpsc::Receiver<oneshot::Sender<()>>,
+    stop: CancellationToken,
+) {
+    let mut open = true;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            moment = moments.recv(), if open => match moment {
+                Some(done) => {
+                    if let Err(failure) = rooms::apply_household(&config, &writer, &clock).await {
+                        tracing::error!(reason = failure.sentence, "the household file was not applied");
+                    }
+                    let _ = done.send(());
+                }
+                None => open = false,
+            },
+            () = tokio::time::sleep(TICK_EVERY) => {
+                let waits = config.radio.adapter == Adapter::Simulated && !clock.was_driven();
+                if clock.is_driven() || waits {
+                    continue;
+                }
+                match writer.tick(clock.now()).await {
+                    Ok(_) | Err(WriteError::NoRoom(_)) => {}
+                    // The end of the writer is told by the writer.
+                    Err(WriteError::Fatal(_) | WriteError::Gone) => return,
+                }
+            }
+        }
+    }
+}
+
+async fn ended_by(task: impl Future<Output = Result<(), WriteError>>) {
+    if let Err(error) = task.await {
+        tracing::warn!(%error, "a source has ended");
+    }
+}
+
+fn confirmed_in_this_boot(config: &Config, clock: &Clock) -> bool {
+    let boot = uuid::Uuid::from_bytes(clock.boot().0).to_string();
+    std::fs::read_to_string(desk::confirmation(config)).is_ok_and(|text| text.trim() == boot)
+}
+
+fn make_folder(folder: &FilePath) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt;
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o750).create(folder);
+    made.map_err(|error| Failure::file("made", folder, &error))
+}
+
+fn listen(config: &Config) -> Result<UnixListener, Failure> {
+    let access = Access { mode: config.control_mode(), group: config.control.group.clone() };
+    socket::listen(&config.control.socket, &access).map_err(socket_failure)
+}
+
+fn listen_radio(config: &Config) -> Result<Option<UnixListener>, Failure> {
+    if config.radio.adapter != Adapter::Simulated {
+        return Ok(None);
+    }
+    let access = Access { mode: 0o660, group: None };
+    socket::listen(&config.radio.socket, &access).map(Some).map_err(socket_failure)
+}
+
+fn socket_failure(error: SocketError) -> Failure {
+    let exit = match error {
+        SocketError::InUse { .. } => Exit::InUse,
+        _ => Exit::Io,
+    };
+    let failure = Failure::new(exit, format!("The gateway did not start: {error}."));
+    match exit {
+        Exit::InUse => {
+            failure.next("stop the other one, or give this one its own data_dir and socket")
+        }
+        _ => failure
+            .next("set control.socket or radio.socket to a path the gateway's user may write"),
+    }
+}
+
+fn open_store(config: &Config, clock: &Clock) -> Result<Store, Failure> {
+    let mut options = StoreOptions::at(config.database());
+    options.salvage = config.store.salvage;
+    options.now_s = clock.now().wall.seconds();
+    Store::open(&options).map_err(store_failure)
+}
+
+/// Why the database cannot be used, with a next step for each cause.
+pub(crate) fn store_failure(error: StoreError) -> Failure {
+    let exit = match error {
+        StoreError::InUse { .. } => Exit::InUse,
+        _ => Exit::Store,
+    };
+    let mut text = error.to_string();
+    // The store's sentences carry their remedy behind a colon.
+    let next = match (&error, text.split_once(": ")) {
+        (
+            StoreError::InUse { .. }
+            | StoreError::Newer { .. }
+            | StoreError::Foreign { .. }
+            | StoreError::Damaged { .. },
+            Some((what, remedy)),
+        ) => {
+            let remedy = remedy.to_owned();
+            text = what.to_owned();
+            Some(remedy)
+        }
+        _ => None,
+    };
+    let failure = Failure::new(exit, format!("The gateway did not start: {text}."));
+    match next {
+        Some(remedy) => failure.next(remedy),
+        None => failure,
+    }
+}
+
+fn ended(end: Result<custody::End, oneshot::error::RecvError>) -> Failure {
+    match end {
+        Ok(custody::End::Fatal(why)) => {
+            Failure::new(Exit::Store, format!("The gateway had to stop: {why}."))
+                .next("look at disk and log; the next start reads what the disk kept")
+        }
+        Ok(custody::End::Done) => internal("the writer ended before its time"),
+        Err(_) => internal("the writer met a fault"),
+    }
+}
+
+fn internal(what: &str) -> Failure {
+    Failure::new(Exit::Internal, format!("The gateway had to stop: {what}."))
+        .next("start it again; nothing acknowledged is lost. Please report the lines of the log")
+}

@@ -22,6 +22,8 @@ pub mod programme;
 
 pub mod outreach;
 
+pub mod household;
+
 pub mod store;
 
 pub mod path;
@@ -35,6 +37,10 @@ pub mod replay;
 pub mod exchange;
 
 pub mod checked_toml;
+
+pub mod json_lines;
+
+pub mod writer;
 
 pub mod config;
 

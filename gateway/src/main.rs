@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The `hearth` binary.
+
+fn main() -> std::process::ExitCode {
+    hearth_gateway::cli::main()
+}

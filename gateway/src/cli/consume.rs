@@ -22,6 +22,9 @@ use crate::uplink::topics::{Topics, valid_name};
 use crate::uplink::transport::Endpoint;
 
 pub mod book;
+mod command;
+
+pub use command::Consume;
 
 use book::{Book, BookError, Lost, Taken, Why};
 

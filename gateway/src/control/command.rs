@@ -4,11 +4,18 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
-/// One command as it stands on the wire.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Longest command in octets; limits of all rules with every value are about 2 KiB.
+pub const COMMAND_MAX: usize = 64 * 1024;
+
+/// Longest id in octets.
+pub const ID_MAX: usize = 128;
+
+/// One command as it stands on the wire: `{"id", "gateway"?, "expires"?, "verb", "with"}`.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Command {
     /// Chosen by the sender; the same id is executed once and answered again with the same result.
     pub id: String,
@@ -21,6 +28,108 @@ pub struct Command {
     /// What is asked.
     #[serde(flatten)]
     pub verb: Verb,
+}
+
+/// The wire form. Serde's `flatten` would let unknown keys pass, so the verb is read in a second step.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    id: String,
+    #[serde(default)]
+    gateway: Option<String>,
+    #[serde(default)]
+    expires: Option<String>,
+    verb: String,
+    with: Value,
+}
+
+impl<'de> Deserialize<'de> for Command {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let wire = Wire::deserialize(from)?;
+        if wire.id.is_empty() || wire.id.len() > ID_MAX {
+            return Err(D::Error::custom(format!("`id` must have 1 to {ID_MAX} octets")));
+        }
+        let verb = serde_json::json!({"verb": wire.verb, "with": wire.with});
+        let verb = serde_json::from_value(verb)
+            .map_err(|error| D::Error::custom(explain(&error.to_string())))?;
+        Ok(Self { id: wire.id, gateway: wire.gateway, expires: wire.expires, verb })
+    }
+}
+
+/// A command that could not be read; the next one is not held up by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Its id, where at least that could be read.
+    pub id: Option<String>,
+    /// What is wrong, as one sentence.
+    pub sentence: String,
+}
+
+impl Command {
+    /// Reads one command.
+    ///
+    /// # Errors
+    /// What is wrong with it, with the nearest known word where there is one.
+    pub fn parse(octets: &[u8]) -> Result<Self, Malformed> {
+        let fail = |id, sentence: String| Malformed { id, sentence };
+        if octets.len() > COMMAND_MAX {
+            let sentence = format!(
+                "The command has {} octets; {COMMAND_MAX} are allowed at most.",
+                octets.len()
+            );
+            return Err(fail(None, sentence));
+        }
+        let value: Value = serde_json::from_slice(octets)
+            .map_err(|error| fail(None, format!("The command is no JSON: {error}.")))?;
+        let id = value.get("id").and_then(Value::as_str).filter(|id| id.len() <= ID_MAX);
+        let id = id.map(str::to_owned);
+        serde_json::from_value(value).map_err(|error| {
+            fail(id, format!("The command is refused: {}.", explain(&error.to_string())))
+        })
+    }
+
+    /// The command as the journal keeps it: without name and contact, so that a person can be erased.
+    pub fn journal_form(&self) -> Vec<u8> {
+        let mut command = self.clone();
+        if let Verb::PatientAdd(settings) | Verb::PatientEdit(settings) = &mut command.verb {
+            for field in [&mut settings.name, &mut settings.contact] {
+                if field.is_some() {
+                    *field = Some("(kept apart)".to_owned());
+                }
+            }
+        }
+        // A map with text keys always has a JSON form.
+        serde_json::to_vec(&command).unwrap_or_default()
+    }
+}
+
+/// Serde's words with the nearest known key or verb instead of the whole list.
+fn explain(message: &str) -> String {
+    let (what, rest) = match message.split_once(" `") {
+        Some(("unknown field", rest)) => ("the key", rest),
+        Some(("unknown variant", rest)) => ("the word", rest),
+        _ => return message.to_owned(),
+    };
+    let mut words = rest.split('`');
+    let Some(given) = words.next() else { return message.to_owned() };
+    let known: Vec<&str> = words.skip(1).step_by(2).collect();
+    match nearest(given, known.iter().copied()) {
+        Some(near) => format!("{what} `{given}` is not known; did you mean `{near}`?"),
+        None => format!("{what} `{given}` is not known; possible are {}", known.join(", ")),
+    }
+}
+
+/// The nearest of some known words, if it is near enough to be meant.
+pub fn nearest<'k>(given: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    known
+        .into_iter()
+        .map(|word| {
+            (strsim::damerau_levenshtein(&given.to_lowercase(), &word.to_lowercase()), word)
+        })
+        .filter(|(distance, word)| *distance <= 1 + word.len().min(given.len()) / 4)
+        .min()
+        .map(|(_, word)| word)
 }
 
 /// What can be asked. Ids are opaque; a patient's name only ever stands in `patient_add` and `patient_edit`
@@ -42,6 +151,8 @@ pub enum Verb {
     PatientMute(Mute),
     /// The patient answered an explicit question about symptoms.
     PatientSymptom(Symptom),
+    /// A programme asks nothing of anybody until an end; alerts go on.
+    ProgrammePause(ProgrammePause),
     /// Starts a programme.
     PlanAssign(PlanAssign),
     /// A medication change or other event of a plan.
@@ -68,6 +179,35 @@ pub enum Verb {
     PromptAnswer(Answer),
     /// An unclaimed or wrongly attributed observation is this patient's.
     Claim(Claim),
+}
+
+impl Verb {
+    /// The word on the wire.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::PatientAdd(_) => "patient_add",
+            Self::PatientEdit(_) => "patient_edit",
+            Self::PatientClose(_) => "patient_close",
+            Self::PatientErase(_) => "patient_erase",
+            Self::PatientPause(_) => "patient_pause",
+            Self::PatientMute(_) => "patient_mute",
+            Self::PatientSymptom(_) => "patient_symptom",
+            Self::ProgrammePause(_) => "programme_pause",
+            Self::PlanAssign(_) => "plan_assign",
+            Self::PlanEvent(_) => "plan_event",
+            Self::PlanClose(_) => "plan_close",
+            Self::DeviceAdd(_) => "device_add",
+            Self::DeviceEdit(_) => "device_edit",
+            Self::DeviceAssign(_) => "device_assign",
+            Self::DeviceClose(_) => "device_close",
+            Self::AlertAcknowledge(_) => "alert_acknowledge",
+            Self::NeedBook(_) => "need_book",
+            Self::NeedClose(_) => "need_close",
+            Self::TaskClose(_) => "task_close",
+            Self::PromptAnswer(_) => "prompt_answer",
+            Self::Claim(_) => "claim",
+        }
+    }
 }
 
 /// Names one thing by its id.
@@ -127,6 +267,18 @@ pub struct Pause {
     /// Last local date, ISO 8601; a pause always ends.
     pub to: String,
     /// `away`, `ill`, `hospital`, `repair`, `programme`.
+    pub reason: String,
+}
+
+/// A pause of a programme for everybody, for example while its medicine is not to be had.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProgrammePause {
+    /// Programme id.
+    pub id: String,
+    /// Last date, ISO 8601; a pause always ends.
+    pub to: String,
+    /// Why, for the record.
     pub reason: String,
 }
 
@@ -256,7 +408,7 @@ pub struct Outcome {
 pub struct Answer {
     /// Prompt id.
     pub id: String,
-    /// `done`, `later`, `help`, `stop`.
+    /// `done`, `later`, `help`, `stop`; to a question for the reason also `away`, `ill`, `device`.
     pub answer: String,
 }
 
@@ -268,4 +420,47 @@ pub struct Claim {
     pub observation: String,
     /// Patient id.
     pub patient: String,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn a_command_is_read_and_written_the_same() {
+        let text = r#"{"id":"c1","verb":"need_book","with":{"id":"n1"}}"#;
+        let command = Command::parse(text.as_bytes()).unwrap();
+        assert_eq!(command.verb, Verb::NeedBook(Target { id: "n1".into() }));
+        assert_eq!(serde_json::to_string(&command).unwrap(), text);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_a_suggestion() {
+        let check = |text: &str, id: Option<&str>, part: &str| {
+            let error = Command::parse(text.as_bytes()).unwrap_err();
+            assert!(error.sentence.contains(part), "{}", error.sentence);
+            assert_eq!(error.id.as_deref(), id);
+        };
+        let add = r#"{"id":"c1","verb":"patient_add","with":{"id":"p1","zon":"UTC"}}"#;
+        check(add, Some("c1"), "`zon` is not known; did you mean `zone`?");
+        check(r#"{"id":"c1","verb":"need_bok","with":{"id":"n"}}"#, Some("c1"), "`need_book`");
+        check(
+            r#"{"id":"c","verb":"need_book","with":{"id":"n"},"expire":1}"#,
+            Some("c"),
+            "`expires`",
+        );
+        check(r#"{"id":"c","verb":"need_book"}"#, Some("c"), "with");
+        check(r#"{"verb":"need_book","with":{"id":"n"}}"#, None, "id");
+        check("[", None, "no JSON");
+        check(&"x".repeat(COMMAND_MAX + 1), None, "at most");
+    }
+
+    #[test]
+    fn the_journal_keeps_no_name() {
+        let text = r#"{"id":"c","verb":"patient_add","with":{"id":"p","name":"Ana Ruiz"}}"#;
+        let kept = Command::parse(text.as_bytes()).unwrap().journal_form();
+        let kept = String::from_utf8(kept).unwrap();
+        assert!(!kept.contains("Ana") && kept.contains("kept apart"), "{kept}");
+    }
 }

@@ -2,4 +2,12 @@
 
 pub mod command;
 
+pub mod execute;
+
+pub mod query;
+
+pub mod socket;
+
+pub mod status;
+
 pub use command::{Command, Verb};

@@ -1,1 +1,431 @@
-//! To be written.
+//! What leaves for a patient, when, and in which words; and what becomes a nurse's task instead.
+//!
+//! A *need* has bounded attempts; each attempt is a *prompt*; a prompt leaves only through
+//! [`governor::judge`]. All of it happens inside the caller's transaction, so a crash can neither
+//! send twice (ids derive from need and attempt, or from rule and observation) nor forget.
+//!
+//! Must be absent: a way around the governor, a prompt without an end, a need without a last attempt.
+
+use hearth_shared::time::UnixMillis;
+use jiff::tz::TimeZone;
+use uuid::Uuid;
+
+use crate::clock::Now;
+use crate::store::patient::{self, Patient};
+use crate::store::prompt::{self, Prompt, PromptState};
+use crate::store::task::{self, Task};
+use crate::store::{Queries, StoreError, Tx, counter, outbox, plan};
+use crate::uplink::message::{self, Body, Lane};
+
+pub mod answer;
+pub mod governor;
+pub mod local;
+pub mod need;
+pub mod notice;
+pub mod templates;
+
+use governor::{Candidate, Facts, Kind, Language, Level, Missing, Ruling, Sent};
+use templates::{RuleFamily, Templates};
+
+/// Ids of needs, prompts and tasks are UUIDv5 in this namespace: the same cause, the same id.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6b1f_0c0e_7d0a_5f0b_9a3e_5d9b_1f42_c6d1);
+
+/// The same missing fact is asked of staff again only after so long, in seconds.
+const ASK_STAFF_AGAIN_S: i64 = 7 * 86_400;
+
+/// While the gateway's clock is not trusted, waiting prompts are looked at again after this time.
+const CLOCK_RETRY_S: i64 = 60;
+
+/// What outreach is given by the program that runs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The gateway's id.
+    pub gateway: &'a str,
+    /// The texts.
+    pub templates: &'a Templates,
+    /// The programmes.
+    pub programmes: &'a dyn Programmes,
+}
+
+/// What outreach must know of the programmes.
+pub trait Programmes: std::fmt::Debug {
+    /// Their ids, in order.
+    fn ids(&self) -> Vec<&str>;
+    /// The ladder of a programme for a kind of need.
+    fn ladder(&self, programme: &str, kind: &str) -> need::Ladder;
+    /// Whether a plan can run: parameters, and room for all attempts.
+    ///
+    /// # Errors
+    /// Why not, as one sentence.
+    fn check(&self, plan: &plan::Plan) -> Result<(), String>;
+}
+
+/// The ladder a programme gives for a kind of need.
+pub(crate) fn programme_ladder(ctx: &Context<'_>, programme: &str, kind: &str) -> need::Ladder {
+    ctx.programmes.ladder(programme, kind)
+}
+
+/// A stable id for a cause.
+pub(crate) fn id_of(parts: &[&str]) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, parts.join("\u{1f}").as_bytes())
+}
+
+/// The patient's zone, where it is known and valid.
+pub(crate) fn zone_of(patient: &Patient) -> Option<TimeZone> {
+    patient.zone.as_deref().and_then(local::zone)
+}
+
+/// Does everything that is due: attempts of needs, waiting prompts, prompts nobody answered in time.
+/// Returns when it wants to be called again.
+///
+/// # Errors
+/// What the store answered.
+pub fn tick(tx: &Tx<'_>, ctx: &Context<'_>, now: Now) -> Result<Option<UnixMillis>, StoreError> {
+    if now.trusted {
+        need::attempt_due(tx, ctx, now)?;
+        release_due(tx, ctx, now)?;
+        for mut lapsed in prompt::lapsed(tx, now.wall)? {
+            lapsed.state = PromptState::Expired;
+            lapsed.outcome.get_or_insert_with(|| "expired".to_owned());
+            prompt::update(tx, &lapsed)?;
+        }
+    }
+    let next =
+        [crate::store::need::next_due(tx)?, prompt::next_due(tx)?].into_iter().flatten().min();
+    // Due things that stay while the clock is not trusted must not make the caller spin.
+    let soonest = now.wall.plus_seconds(if now.trusted { 1 } else { CLOCK_RETRY_S });
+    Ok(next.map(|at| at.max(soonest)))
+}
+
+fn release_due(tx: &Tx<'_>, ctx: &Context<'_>, now: Now) -> Result<(), StoreError> {
+    let mut due = prompt::due(tx, now.wall)?;
+    merge(tx, &mut due)?;
+    for prompt in due {
+        release(tx, ctx, prompt, now)?;
+    }
+    Ok(())
+}
+
+/// Of waiting notices of one family to one patient only the weightiest leaves: highest level, then
+/// alert, repeat, request, all-clear, then the latest.
+fn merge(tx: &Tx<'_>, due: &mut Vec<Prompt>) -> Result<(), StoreError> {
+    let weight = |p: &Prompt| {
+        let place = ["all_clear", "measure_again", "repeat", "alert"];
+        let kind = place.iter().position(|kind| *kind == p.kind);
+        (p.level.as_deref().and_then(Level::parse), kind, p.created, p.id)
+    };
+    let family =
+        |p: &Prompt| p.rule.as_deref().map(|rule| (p.patient.clone(), RuleFamily::of(rule)));
+    let mut kept: Vec<Prompt> = Vec::new();
+    for candidate in due.drain(..) {
+        let group = family(&candidate);
+        let rival = kept.iter_mut().find(|p| group.is_some() && family(p) == group);
+        let Some(rival) = rival else {
+            kept.push(candidate);
+            continue;
+        };
+        let mut lesser = candidate;
+        if weight(&lesser) > weight(rival) {
+            std::mem::swap(&mut lesser, rival);
+        }
+        lesser.state = PromptState::Withdrawn;
+        lesser.why = Some("merged".to_owned());
+        prompt::update(tx, &lesser)?;
+    }
+    *due = kept;
+    Ok(())
+}
+
+/// Asks the governor about a waiting prompt and does what it says.
+fn release(tx: &Tx<'_>, ctx: &Context<'_>, mut prompt: Prompt, now: Now) -> Result<(), StoreError> {
+    let Some(patient) = patient::get(tx, &prompt.patient)? else { return Ok(()) };
+    if notice::is_void(tx, &prompt)? {
+        prompt.state = PromptState::Withdrawn;
+        prompt.why = Some("superseded".to_owned());
+        return prompt::update(tx, &prompt);
+    }
+    let facts = facts(tx, ctx, &patient, &prompt, now.wall)?;
+    let candidate = Candidate {
+        id: prompt.id,
+        kind: kind_of(&prompt),
+        silent: prompt.silent,
+        expires: prompt.expires,
+    };
+    let ruling = match words(tx, ctx, &patient, &prompt)? {
+        // The rules have nothing to say to a patient here: a text that cannot be found is a bug.
+        None if facts.language == Language::Known => Ruling::Task(Missing::TextInLanguage),
+        _ => governor::judge(&facts, &candidate, &history(tx, &patient.id, now.wall)?, now),
+    };
+    match ruling {
+        Ruling::Send => send(tx, ctx, &patient, prompt, now),
+        Ruling::Defer(until, wait) => {
+            prompt.due = until;
+            prompt.why = Some(wait.as_str().to_owned());
+            prompt::update(tx, &prompt)
+        }
+        Ruling::Drop(refusal) => {
+            end(tx, &mut prompt, refusal.as_str())?;
+            need::attempt_failed(tx, ctx, &prompt, need::Failure::Refused(refusal), now)
+        }
+        Ruling::Task(missing) => {
+            end(tx, &mut prompt, missing.as_str())?;
+            if prompt.need.is_some() {
+                need::attempt_failed(tx, ctx, &prompt, need::Failure::Missing(missing), now)
+            } else {
+                ask_staff(tx, &patient, missing, now)
+            }
+        }
+    }
+}
+
+fn end(tx: &Tx<'_>, prompt: &mut Prompt, why: &str) -> Result<(), StoreError> {
+    prompt.state = match why {
+        "expired" => PromptState::Expired,
+        _ => PromptState::Dropped,
+    };
+    prompt.why = Some(why.to_owned());
+    counter::add(tx, &format!("prompts_not_sent_{why}"), 1)?;
+    prompt::update(tx, prompt)
+}
+
+fn send(
+    tx: &Tx<'_>,
+    ctx: &Context<'_>,
+    patient: &Patient,
+    mut prompt: Prompt,
+    now: Now,
+) -> Result<(), StoreError> {
+    let Some((language, text)) = words(tx, ctx, patient, &prompt)? else { return Ok(()) };
+    let body = Body::Prompt(message::Prompt {
+        prompt: prompt.kind.clone(),
+        need: prompt.need,
+        attempt: prompt.attempt,
+        language: language.clone(),
+        text: text.clone(),
+        silent: prompt.silent,
+        level: prompt.level.clone(),
+        answers: answer::possible(&prompt.kind).iter().map(|word| (*word).to_owned()).collect(),
+    });
+    let outgoing = outbox::Outgoing {
+        lane: Lane::Alerts,
+        id: prompt.id,
+        patient: Some(patient.id.clone()),
+        body,
+        created: now.wall,
+        expires: Some(prompt.expires),
+    };
+    prompt.lane_seq = Some(outbox::push(tx, &outgoing)?);
+    prompt.language = language;
+    prompt.text = text;
+    prompt.state = PromptState::Sent;
+    prompt.why = None;
+    prompt.sent = Some(now.wall);
+    prompt.local_hour =
+        zone_of(patient).and_then(|zone| u8::try_from(local::minute(now.wall, &zone) / 60).ok());
+    prompt::update(tx, &prompt)?;
+    need::attempt_sent(tx, ctx, &prompt, now)
+}
+
+/// Language and text of a prompt, or `None` while the language is unknown or has no texts.
+fn words(
+    q: &impl Queries,
+    ctx: &Context<'_>,
+    patient: &Patient,
+    prompt: &Prompt,
+) -> Result<Option<(String, String)>, StoreError> {
+    let Some(language) = patient.language.as_deref().and_then(|tag| ctx.templates.language(tag))
+    else {
+        return Ok(None);
+    };
+    let name = patient::person(q, &patient.id)?.name;
+    let name = name.as_deref();
+    let text = match (prompt.kind.as_str(), prompt.rule.as_deref()) {
+        (kind, Some(rule)) => {
+            let level = prompt.level.as_deref().unwrap_or("A");
+            ctx.templates.notice(language, rule, level, kind).map(str::to_owned)
+        }
+        ("nudge", None) => ctx.templates.nudge(language, false, name),
+        ("nudge_reason", None) => ctx.templates.nudge(language, true, name),
+        (kind, None) => ctx.templates.care(language, kind, prompt.attempt, name),
+    };
+    Ok(text.map(|text| (language.to_owned(), text)))
+}
+
+fn kind_of(prompt: &Prompt) -> Kind {
+    let level = prompt.level.as_deref().and_then(Level::parse).unwrap_or(Level::A);
+    match prompt.kind.as_str() {
+        "measure_again" => Kind::MeasureAgain(level),
+        "nudge" | "nudge_reason" => Kind::Nudge,
+        _ if prompt.rule.is_some() => Kind::Notice(level),
+        _ => Kind::Care,
+    }
+}
+
+/// What left for the patient within a week of now, in both directions of the clock.
+fn history(q: &impl Queries, patient: &str, now: UnixMillis) -> Result<Vec<Sent>, StoreError> {
+    let week_s = governor::WEEK_MS / 1000 + 86_400;
+    let sent =
+        prompt::sent_between(q, patient, now.plus_seconds(-week_s), now.plus_seconds(week_s))?;
+    Ok(sent.iter().filter_map(|p| Some(Sent { id: p.id, kind: kind_of(p), at: p.sent? })).collect())
+}
+
+fn facts(
+    q: &impl Queries,
+    ctx: &Context<'_>,
+    patient: &Patient,
+    prompt: &Prompt,
+    now: UnixMillis,
+) -> Result<Facts, StoreError> {
+    let mut facts = patient_facts(ctx, patient);
+    if let Some(zone) = &facts.zone {
+        facts.paused_until = paused_until(q, patient, prompt.need, zone, now)?;
+    }
+    Ok(facts)
+}
+
+/// What the governor must know of a patient, pauses apart.
+pub(crate) fn patient_facts(ctx: &Context<'_>, patient: &Patient) -> Facts {
+    Facts {
+        monitored: patient.monitoring && patient.closed.is_none(),
+        consent: patient.prompts,
+        language: match patient.language.as_deref() {
+            None => Language::Unknown,
+            Some(tag) if ctx.templates.language(tag).is_some() => Language::Known,
+            Some(_) => Language::WithoutText,
+        },
+        zone: zone_of(patient),
+        quiet_min: patient.quiet_min,
+        mutes_s: patient.mutes.clone(),
+        daily_cap: patient.daily_cap,
+        paused_until: None,
+    }
+}
+
+/// The end of the pause of the patient, or of the programme a need came from, that is in force.
+pub(crate) fn paused_until(
+    q: &impl Queries,
+    patient: &Patient,
+    need: Option<Uuid>,
+    zone: &TimeZone,
+    now: UnixMillis,
+) -> Result<Option<UnixMillis>, StoreError> {
+    let today = local::day(now, zone);
+    let mut last: Option<i64> = None;
+    for pause in patient::pauses(q, &patient.id)? {
+        // Pauses that follow upon each other count as one.
+        let from = last.map_or(today, |day| day + 1);
+        if pause.from_day <= from && from <= pause.to_day {
+            last = Some(pause.to_day);
+        }
+    }
+    if let Some(plan_id) = match need {
+        Some(need) => crate::store::need::get(q, need)?.and_then(|need| need.plan),
+        None => None,
+    } && let Some(plan) = plan::get(q, &plan_id)?
+        && let Some((to_day, _)) = plan::programme_pause(q, &plan.programme)?
+        && to_day >= today
+    {
+        last = last.max(Some(to_day));
+    }
+    Ok(last.map(|day| local::start_of(day + 1, zone)))
+}
+
+/// One task for staff to find out what is missing, not more often than once a week.
+fn ask_staff(tx: &Tx<'_>, patient: &Patient, missing: Missing, now: Now) -> Result<(), StoreError> {
+    let kind = if missing == Missing::Consent { "consent" } else { "data" };
+    let reason = format!("No prompt can be sent: {}. Please find out.", missing.plain());
+    let recent = now.wall.plus_seconds(-ASK_STAFF_AGAIN_S);
+    let asked = task::list(tx, Some(&patient.id))?
+        .into_iter()
+        .any(|task| task.reason == reason && (task.done.is_none() || task.made > recent));
+    if asked {
+        return Ok(());
+    }
+    let made = now.wall.millis().to_string();
+    let id = id_of(&["missing", &patient.id, missing.as_str(), &made]);
+    raise_task(
+        tx,
+        Task {
+            id,
+            patient: Some(patient.id.clone()),
+            need: None,
+            kind: kind.to_owned(),
+            reason,
+            level: "A".to_owned(),
+            done: None,
+            made: now.wall,
+            outcome: None,
+        },
+    )?;
+    Ok(())
+}
+
+/// Keeps a task and tells it. False if the same task was raised before.
+///
+/// # Errors
+/// What the store answered.
+pub fn raise_task(tx: &Tx<'_>, task: Task) -> Result<bool, StoreError> {
+    if !task::add(tx, &task)? {
+        return Ok(false);
+    }
+    tell_task(tx, &task, "open", task.made)?;
+    Ok(true)
+}
+
+/// Ends a task and tells it. False if it was ended before.
+///
+/// # Errors
+/// What the store answered.
+pub fn finish_task(tx: &Tx<'_>, task: &Task, outcome: &str, now: Now) -> Result<bool, StoreError> {
+    if !task::finish(tx, task.id, outcome, now.wall)? {
+        return Ok(false);
+    }
+    tell_task(tx, task, "done", now.wall)?;
+    Ok(true)
+}
+
+fn tell_task(tx: &Tx<'_>, task: &Task, state: &str, at: UnixMillis) -> Result<(), StoreError> {
+    let outgoing = outbox::Outgoing {
+        lane: Lane::Alerts,
+        id: task.id,
+        patient: task.patient.clone(),
+        body: Body::Task(message::Task {
+            task: task.kind.clone(),
+            reason: task.reason.clone(),
+            level: task.level.clone(),
+            state: state.to_owned(),
+            need: task.need,
+        }),
+        created: at,
+        expires: None,
+    };
+    outbox::push(tx, &outgoing)?;
+    Ok(())
+}
+
+/// Takes back what has not been answered: waiting prompts, and numbered ones by a tombstone.
+pub(crate) fn withdraw(
+    tx: &Tx<'_>,
+    prompts: Vec<Prompt>,
+    why: &str,
+    outcome: Option<&str>,
+) -> Result<(), StoreError> {
+    for mut prompt in prompts {
+        if !matches!(prompt.state, PromptState::Waiting | PromptState::Sent) {
+            continue;
+        }
+        if prompt.state == PromptState::Sent {
+            outbox::withdraw(tx, prompt.id)?;
+        }
+        prompt.state = PromptState::Withdrawn;
+        prompt.why = Some(why.to_owned());
+        if let Some(outcome) = outcome {
+            prompt.outcome = Some(outcome.to_owned());
+        }
+        prompt::update(tx, &prompt)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

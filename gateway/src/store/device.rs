@@ -257,3 +257,33 @@ pub fn seen(tx: &Tx<'_>, id: &str, s: &Sighting) -> Result<(), StoreError> {
         ])?;
     Ok(())
 }
+
+/// Keeps when a sensor's session started: its clock face in seconds, and UTC where known.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn keep_session(
+    tx: &Tx<'_>,
+    device: &str,
+    local_s: i64,
+    utc_s: Option<i64>,
+) -> Result<(), StoreError> {
+    tx.transaction
+        .prepare_cached(
+            "insert into sensor_session (device, local_s, utc_s) values (?1, ?2, ?3)
+             on conflict (device) do update set local_s = excluded.local_s, utc_s = excluded.utc_s",
+        )?
+        .execute(params![device, local_s, utc_s])?;
+    Ok(())
+}
+
+/// When a sensor's session started: its clock face in seconds, and UTC where known.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn session(q: &impl Queries, device: &str) -> Result<Option<(i64, Option<i64>)>, StoreError> {
+    Ok(q.connection()
+        .prepare_cached("select local_s, utc_s from sensor_session where device = ?1")?
+        .query_row([device], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?)
+}

@@ -9,14 +9,24 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, ErrorCode, ffi};
 
+pub mod alert;
 pub mod attribution;
 mod checksum;
+pub mod command;
 pub mod counter;
 pub mod device;
 pub mod journal;
+pub mod listing;
+pub mod need;
 pub mod observation;
 pub mod open;
 pub mod outbox;
+pub mod patient;
+pub mod plan;
+pub mod probe;
+pub mod prompt;
+pub mod task;
+pub mod verdict;
 pub mod watermark;
 
 pub use open::{MemoryDisk, StoreOptions};
@@ -217,6 +227,13 @@ impl Store {
         if let Some(connection) = self.connection.take() {
             drop(connection);
         }
+    }
+
+    /// The writer's connection, for tests that make it fail.
+    #[cfg(test)]
+    #[allow(clippy::expect_used)]
+    pub(crate) fn connection_for_faults(&self) -> &Connection {
+        self.connection.as_ref().expect("the handle is open")
     }
 
     /// Where the database is; `None` in memory.

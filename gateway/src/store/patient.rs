@@ -217,3 +217,17 @@ pub fn put_pause(tx: &Tx<'_>, patient: &str, pause: &Pause) -> Result<(), StoreE
         .execute(params![patient, pause.from_day, pause.to_day, pause.reason])?;
     Ok(())
 }
+
+/// Ends the patient's ownership of every device.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn end_ownerships(tx: &Tx<'_>, patient: &str, at: UnixMillis) -> Result<(), StoreError> {
+    tx.connection()
+        .prepare_cached(
+            "update device_owner set to_ms = ?2
+             where patient = ?1 and (to_ms is null or to_ms > ?2)",
+        )?
+        .execute(params![patient, at.millis()])?;
+    Ok(())
+}

@@ -183,3 +183,43 @@ pub fn add_event(tx: &Tx<'_>, plan: &str, event: &PlanEvent) -> Result<bool, Sto
         .execute(params![plan, event.day, event.kind, event.note])?;
     Ok(added > 0)
 }
+
+/// Until which local day, inclusive, and why a programme asks nothing of anybody.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn programme_pause(
+    q: &impl Queries,
+    programme: &str,
+) -> Result<Option<(i64, String)>, StoreError> {
+    let text: Option<String> = q
+        .connection()
+        .prepare_cached("select value from meta where key = ?1")?
+        .query_row([pause_key(programme)], |row| row.get(0))
+        .optional()?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+/// Holds a programme for everybody through a local day.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn put_programme_pause(
+    tx: &Tx<'_>,
+    programme: &str,
+    to_day: i64,
+    reason: &str,
+) -> Result<(), StoreError> {
+    let text = serde_json::to_string(&(to_day, reason)).map_err(StoreError::Message)?;
+    tx.connection()
+        .prepare_cached(
+            "insert into meta (key, value) values (?1, ?2)
+             on conflict (key) do update set value = ?2",
+        )?
+        .execute(params![pause_key(programme), text])?;
+    Ok(())
+}
+
+fn pause_key(programme: &str) -> String {
+    format!("programme_pause:{programme}")
+}

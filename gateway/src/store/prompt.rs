@@ -130,9 +130,8 @@ fn select(
     filter: &str,
     parameters: impl rusqlite::Params,
 ) -> Result<Vec<Prompt>, StoreError> {
-    let mut query = q
-        .connection()
-        .prepare_cached(&format!("select {COLUMNS} from prompt where {filter}"))?;
+    let mut query =
+        q.connection().prepare_cached(&format!("select {COLUMNS} from prompt where {filter}"))?;
     let rows = query.query_map(parameters, from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -247,11 +246,7 @@ pub fn lapsed(q: &impl Queries, now: UnixMillis) -> Result<Vec<Prompt>, StoreErr
 /// # Errors
 /// What SQLite answered.
 pub fn pending(q: &impl Queries, patient: &str) -> Result<Vec<Prompt>, StoreError> {
-    select(
-        q,
-        "patient = ?1 and state in ('waiting', 'sent') order by created_ms, id",
-        [patient],
-    )
+    select(q, "patient = ?1 and state in ('waiting', 'sent') order by created_ms, id", [patient])
 }
 
 /// The prompts of a need, first attempt first.

@@ -109,12 +109,7 @@ pub fn add(tx: &Tx<'_>, task: &Task) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// What SQLite answered.
-pub fn finish(
-    tx: &Tx<'_>,
-    id: Uuid,
-    outcome: &str,
-    done: UnixMillis,
-) -> Result<bool, StoreError> {
+pub fn finish(tx: &Tx<'_>, id: Uuid, outcome: &str, done: UnixMillis) -> Result<bool, StoreError> {
     let changed = tx
         .connection()
         .prepare_cached(

@@ -30,3 +30,11 @@ create index meal_context_observation on meal_context (observation_seq);
 drop index observation_device_time;
 create index observation_stamp on observation (device, device_time) where device_time is not null;
 create index observation_sequence on observation (device, sequence) where sequence is not null;
+create index alert_state_due on alert_state (due_s) where due_s is not null;
+
+-- Start of the running session of a glucose sensor (2AAA): its readings count minutes from here.
+create table sensor_session (
+    device  text primary key references device (id),
+    local_s integer not null,                  -- the sensor's clock face, seconds since 1970 on it
+    utc_s   integer                            -- the same in UTC, where zone and summer time are known
+) strict;

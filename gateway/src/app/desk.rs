@@ -1,0 +1,229 @@
+//! Answers what the control socket is asked: from a reader of its own, or through the writer.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use hearth_shared::time::UnixMillis;
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::rooms;
+use crate::clock::Clock;
+use crate::config::{Adapter, Config};
+use crate::control::execute::Origin;
+use crate::control::query::{Answer, List, Listing, Request};
+use crate::control::socket::Answers;
+use crate::control::status::{
+    BrokerStatus, ClockStatus, DiskStatus, JournalStatus, LaneStatus, RadioStatus, SilentDevice,
+    StatusReport,
+};
+use crate::control::{Command, Verb};
+use crate::radio::simulated::RadioState;
+use crate::store::{Reader, StoreError, listing};
+use crate::writer::{WriteError, Writer};
+
+/// Everything the desk needs to answer.
+pub(super) struct Desk {
+    pub(super) config: Config,
+    pub(super) clock: Clock,
+    pub(super) writer: Writer,
+    pub(super) reader: Arc<Mutex<Reader>>,
+    pub(super) radio: Arc<RadioState>,
+    pub(super) broker: watch::Receiver<BrokerStatus>,
+    pub(super) full: Arc<AtomicBool>,
+    pub(super) started: Instant,
+}
+
+/// What the database says of the status, read in one go.
+type Counts = (Vec<LaneStatus>, JournalStatus, Vec<SilentDevice>);
+
+impl Answers for Desk {
+    async fn answer(&self, request: Request) -> Answer {
+        match request {
+            Request::Status => self.status().await,
+            Request::Command { command } => self.execute(*command).await,
+            Request::List(list) => self.list(list).await,
+            Request::Show { what, id } => self.show(what, id).await,
+            Request::ClockConfirm => self.confirm_clock(),
+            Request::Backup { to } => self.backup(to).await,
+        }
+    }
+}
+
+impl Desk {
+    /// Asks the database without holding up the async threads.
+    async fn read<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Answer> {
+        let reader = self.reader.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            ask(&reader.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        match done.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(Answer::refused("store", format!("{error}."))),
+            Err(_) => Err(Answer::refused("internal", "The question met a fault in Hearth.")),
+        }
+    }
+
+    /// How the gateway is.
+    pub(super) async fn report(&self) -> Result<StatusReport, Answer> {
+        let now = self.clock.now().wall;
+        let counts = self.read(move |reader| -> Result<Counts, StoreError> {
+            Ok((
+                listing::backlog(reader)?,
+                listing::journal(reader)?,
+                listing::silent_devices(reader, now)?,
+            ))
+        });
+        let (backlog, journal, silent) = counts.await?;
+        Ok(StatusReport {
+            gateway: self.config.gateway.id.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_s: self.started.elapsed().as_secs(),
+            clock: self.clock_status(now),
+            radio: self.radio_status(),
+            broker: self.broker.borrow().clone(),
+            backlog,
+            journal,
+            disk: self.disk(),
+            silent,
+        })
+    }
+
+    async fn status(&self) -> Answer {
+        match self.report().await {
+            Ok(status) => Answer::Status { status: Box::new(status) },
+            Err(answer) => answer,
+        }
+    }
+
+    fn clock_status(&self, now: UnixMillis) -> ClockStatus {
+        let trust = self.clock.trust();
+        ClockStatus {
+            now: listing::rfc3339(now),
+            trusted: self.clock.now().trusted,
+            trust: trust.as_str().to_owned(),
+            sentence: trust.sentence().to_owned(),
+        }
+    }
+
+    fn radio_status(&self) -> RadioStatus {
+        let simulated = self.config.radio.adapter == Adapter::Simulated;
+        RadioStatus {
+            adapter: self.config.radio.adapter.as_str().to_owned(),
+            simulated,
+            connected: self.radio.connected.load(Ordering::Relaxed),
+            committed: self.radio.committed.load(Ordering::Relaxed),
+            refused: self.radio.refused.load(Ordering::Relaxed),
+            socket: simulated.then(|| self.config.radio.socket.display().to_string()),
+        }
+    }
+
+    fn disk(&self) -> DiskStatus {
+        let folder = &self.config.gateway.data_dir;
+        let size = |end: &str| {
+            let mut path = self.config.database().into_os_string();
+            path.push(end);
+            std::fs::metadata(path).map_or(0, |meta| meta.len())
+        };
+        let free = rustix::fs::statvfs(folder).ok().map(|s| s.f_bavail.saturating_mul(s.f_frsize));
+        let alarm_below = u64::from(self.config.store.disk_alarm_mib) << 20;
+        DiskStatus {
+            folder: folder.display().to_string(),
+            database_octets: size("") + size("-wal"),
+            free_octets: free,
+            full: self.full.load(Ordering::Relaxed),
+            alarm: free.is_some_and(|octets| octets < alarm_below),
+        }
+    }
+
+    async fn execute(&self, command: Command) -> Answer {
+        if let Some(problem) = name_as_id(&command.verb) {
+            return Answer::Refused {
+                code: "name_as_id".to_owned(),
+                sentence: problem,
+                next: Some("use an opaque id, for example p-7f3a; the name has --name".to_owned()),
+            };
+        }
+        match self.writer.execute(command, Origin::Socket, self.clock.now()).await {
+            Ok(done) if done.done => {
+                Answer::Done { result: serde_json::to_value(done).unwrap_or_default() }
+            }
+            Ok(not) => Answer::refused(&not.code, not.sentence),
+            Err(error) => refused(&error),
+        }
+    }
+
+    async fn list(&self, list: List) -> Answer {
+        match self.read(move |reader| listing::list(reader, &list)).await {
+            Ok(rows) => Answer::Rows { rows },
+            Err(answer) => answer,
+        }
+    }
+
+    async fn show(&self, what: Listing, id: String) -> Answer {
+        match self.read(move |reader| listing::show(reader, what, &id)).await {
+            Ok(found) => Answer::Rows { rows: found.into_iter().collect() },
+            Err(answer) => answer,
+        }
+    }
+
+    fn confirm_clock(&self) -> Answer {
+        if !self.clock.confirm() {
+            return Answer::Refused {
+                code: "clock".to_owned(),
+                sentence: "The clock shows a moment before Hearth existed; it cannot be right."
+                    .to_owned(),
+                next: Some("set it first: date --set '…'".to_owned()),
+            };
+        }
+        let boot = uuid::Uuid::from_bytes(self.clock.boot().0).to_string();
+        let kept = std::fs::write(confirmation(&self.config), boot).is_ok();
+        tracing::info!(kept, "a person confirmed the clock");
+        Answer::Done { result: json!({ "confirmed": true, "kept_over_a_restart": kept }) }
+    }
+
+    async fn backup(&self, to: PathBuf) -> Answer {
+        let wanted = to.clone();
+        match self.read(move |reader| rooms::backup(reader, &wanted)).await {
+            Ok(()) => {
+                let octets = std::fs::metadata(&to).map_or(0, |meta| meta.len());
+                Answer::Done { result: json!({ "file": to, "octets": octets }) }
+            }
+            Err(answer) => answer,
+        }
+    }
+}
+
+/// Where a person's word about the clock is kept: it holds for one start of the machine.
+pub(super) fn confirmation(config: &Config) -> PathBuf {
+    config.gateway.data_dir.join("clock-confirmed")
+}
+
+fn refused(error: &WriteError) -> Answer {
+    match error {
+        WriteError::NoRoom(why) => Answer::Refused {
+            code: "disk_full".to_owned(),
+            sentence: format!("Nothing was done: {why}."),
+            next: Some("make room on the disk, then try again".to_owned()),
+        },
+        WriteError::Fatal(why) => Answer::refused("store", format!("Nothing was done: {why}.")),
+        WriteError::Gone => Answer::refused("stopping", "Nothing was done: the gateway stops."),
+    }
+}
+
+/// An id that looks like a name would stand in topics and logs.
+fn name_as_id(verb: &Verb) -> Option<String> {
+    let id = match verb {
+        Verb::PatientAdd(settings) => &settings.id,
+        Verb::DeviceAdd(settings) => &settings.id,
+        Verb::PlanAssign(plan) => &plan.id,
+        _ => return None,
+    };
+    crate::config::looks_like_a_name(id)
+        .then(|| format!("{id} looks like a person's name; ids stand in topics and logs."))
+}

@@ -1,0 +1,239 @@
+//! Readings of one person and quantity to daily values: `clinical-rules` B3, all steps.
+//!
+//! Steps 1 to 3 need every reading's identity, so they run here and not in the bounded core. The
+//! result depends only on the set of readings: order, repetition and lateness change nothing.
+
+use std::collections::BTreeMap;
+
+use hearth_shared::assess::trend::plan::{DAY_MAX, VALUE_MAX};
+use hearth_shared::assess::trend::{DayValue, Measured};
+
+/// Which readings count, and what a day's value is (B2; the rest of B2 is the rule's `Plan`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// Accepted values in the plan's unit, both ends inclusive; HI and LO count as the ends.
+    pub plaus: (i64, i64),
+    /// Minutes of the local clock a reading must lie in, `from <= minute < to`.
+    pub tod: Option<(i64, i64)>,
+    /// Context tag a reading must have.
+    pub ctx: Option<String>,
+    /// Offset from UTC in minutes for readings without their own.
+    pub tz: i64,
+    /// Minute of the local clock at which a local day begins.
+    pub day_start: i64,
+    /// Days before the start that are looked at.
+    pub lookback: i64,
+    /// Readings kept per day for the median: the earliest.
+    pub k_per_day: i64,
+    /// How a day is summed up.
+    pub summary: Summary,
+}
+
+/// How a day's readings become one value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Summary {
+    /// Twice the median of the kept readings.
+    Median,
+    /// Twice the per mille of clock slots whose first reading lies within `lo..=hi`.
+    TimeInRange {
+        /// Lower end of the range, inclusive.
+        lo: i64,
+        /// Upper end of the range, inclusive.
+        hi: i64,
+        /// Length of a slot in minutes.
+        slot: i64,
+        /// Slots needed for a day to count as measured.
+        min_n: i64,
+    },
+}
+
+/// What a device showed instead of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Saturated {
+    /// A number.
+    #[default]
+    No,
+    /// HI: above the device's range.
+    High,
+    /// LO: below the device's range.
+    Low,
+}
+
+/// One reading as the rule sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeriesReading<'a> {
+    /// Measured time, UTC seconds.
+    pub t: i64,
+    /// Value in the plan's unit; ignored if saturated.
+    pub value: i64,
+    /// HI or LO.
+    pub saturated: Saturated,
+    /// Local time minus UTC in minutes, where the reading has its own.
+    pub tz: Option<i64>,
+    /// Identity: the observation's id. Without one, second and value are the identity.
+    pub id: Option<&'a str>,
+    /// Context tag, such as `fasting`.
+    pub ctx: Option<&'a str>,
+    /// The device says that the value is bad.
+    pub invalid: bool,
+}
+
+/// The daily values of one series.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Series {
+    /// Measured days, ascending.
+    pub days: Vec<DayValue>,
+    /// The smallest local day with an accepted reading.
+    pub first_day: Option<i32>,
+    /// Distinct readings accepted, within the lookback.
+    pub accepted: usize,
+}
+
+impl Series {
+    /// The input of an evaluation.
+    pub fn measured(&self) -> Measured<'_> {
+        Measured { days: &self.days, first_day: self.first_day }
+    }
+}
+
+/// A reading that the rule's arithmetic cannot take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SeriesError {
+    /// The measured time lies millions of years away.
+    #[error("the time {t} of a reading is out of range")]
+    Time {
+        /// UTC seconds.
+        t: i64,
+    },
+    /// `plaus` accepts a value beyond +-1 000 000 000.
+    #[error("the value {value} of a reading is out of range")]
+    Value {
+        /// The value.
+        value: i64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Accepted {
+    /// Local time in seconds; the order of B3 is (local time, value).
+    local: i64,
+    value: i64,
+    day: i32,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Identity<'a> {
+    Given(&'a str),
+    TimeAndValue(i64, i64),
+}
+
+/// Daily values of all `readings` for a plan that begins on local day `start`.
+///
+/// # Errors
+/// An accepted reading with a time or value beyond what the rule can compute with.
+pub fn daily<'a>(
+    selection: &Selection,
+    start: i64,
+    readings: impl IntoIterator<Item = SeriesReading<'a>>,
+) -> Result<Series, SeriesError> {
+    let mut distinct: BTreeMap<Identity<'a>, Accepted> = BTreeMap::new();
+    for reading in readings {
+        let Some(accepted) = accept(selection, &reading)? else { continue };
+        let identity = match reading.id {
+            Some(id) => Identity::Given(id),
+            None => Identity::TimeAndValue(reading.t, accepted.value),
+        };
+        let kept = distinct.entry(identity).or_insert(accepted);
+        *kept = accepted.min(*kept);
+    }
+    let earliest = start.saturating_sub(selection.lookback);
+    let mut accepted: Vec<Accepted> =
+        distinct.into_values().filter(|a| i64::from(a.day) >= earliest).collect();
+    // The order of (local time, value); the day is a function of the local time.
+    accepted.sort_unstable();
+    let days = accepted.chunk_by(|a, b| a.day == b.day).filter_map(|day| {
+        let y = match selection.summary {
+            Summary::Median => Some(median_y(day, selection.k_per_day)),
+            Summary::TimeInRange { lo, hi, slot, min_n } => {
+                let inside = |value| lo <= value && value <= hi;
+                time_in_range_y(day, inside, slot, min_n)
+            }
+        };
+        Some(DayValue { day: day.first()?.day, y: y? })
+    });
+    Ok(Series {
+        days: days.collect(),
+        first_day: accepted.first().map(|a| a.day),
+        accepted: accepted.len(),
+    })
+}
+
+/// B3 steps 1 and 2.
+fn accept(
+    selection: &Selection,
+    reading: &SeriesReading<'_>,
+) -> Result<Option<Accepted>, SeriesError> {
+    let (lo, hi) = selection.plaus;
+    let value = match reading.saturated {
+        Saturated::No => reading.value,
+        Saturated::High => hi,
+        Saturated::Low => lo,
+    };
+    let wrong_ctx = selection.ctx.is_some() && selection.ctx.as_deref() != reading.ctx;
+    if reading.invalid || value < lo || value > hi || wrong_ctx {
+        return Ok(None);
+    }
+    let out_of_range = SeriesError::Time { t: reading.t };
+    let minutes = reading.tz.unwrap_or(selection.tz);
+    let local = minutes
+        .checked_mul(60)
+        .and_then(|offset| reading.t.checked_add(offset))
+        .ok_or(out_of_range)?;
+    let minute = local.rem_euclid(86_400) / 60;
+    if selection.tod.is_some_and(|(from, to)| minute < from || minute >= to) {
+        return Ok(None);
+    }
+    let day = selection
+        .day_start
+        .checked_mul(60)
+        .and_then(|shift| local.checked_sub(shift))
+        .map(|seconds| seconds.div_euclid(86_400))
+        .filter(|day| (-DAY_MAX..=DAY_MAX).contains(day))
+        .and_then(|day| i32::try_from(day).ok())
+        .ok_or(out_of_range)?;
+    if value.checked_abs().is_none_or(|size| size > VALUE_MAX) {
+        return Err(SeriesError::Value { value });
+    }
+    Ok(Some(Accepted { local, value, day }))
+}
+
+/// B3 step 5 for a median; `day` holds at least one reading, in order.
+fn median_y(day: &[Accepted], k_per_day: i64) -> i32 {
+    let kept = usize::try_from(k_per_day).unwrap_or(usize::MAX).clamp(1, day.len().max(1));
+    let mut values: Vec<i64> = day.iter().take(kept).map(|a| a.value).collect();
+    values.sort_unstable();
+    let at = |index: usize| values.get(index).copied().unwrap_or_default();
+    // `accept` keeps values within 10^9, so the sum of two fits 32 bits.
+    (at((values.len().saturating_sub(1)) / 2) + at(values.len() / 2)) as i32
+}
+
+/// B3 step 5 for time in range. Slots follow the clock, whatever `day_start` is.
+fn time_in_range_y(
+    day: &[Accepted],
+    inside: impl Fn(i64) -> bool,
+    slot: i64,
+    min_n: i64,
+) -> Option<i32> {
+    let slot_seconds = slot.max(1).saturating_mul(60);
+    let mut slots: BTreeMap<i64, bool> = BTreeMap::new();
+    for reading in day {
+        let slot = reading.local.rem_euclid(86_400) / slot_seconds;
+        slots.entry(slot).or_insert_with(|| inside(reading.value));
+    }
+    let n = slots.len() as i64;
+    if n == 0 || n < min_n {
+        return None;
+    }
+    let within = slots.values().filter(|within| **within).count() as i64;
+    i32::try_from(2 * (1000 * within / n)).ok()
+}

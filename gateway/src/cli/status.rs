@@ -1,0 +1,167 @@
+//! `hearth status`: how the gateway is.
+
+use super::client::{Daemon, internal};
+use super::exit::{Exit, Failure};
+use super::print::{self, Format};
+use crate::control::query::{Answer, Request};
+use crate::control::status::StatusReport;
+
+/// Show how the gateway is: clock, radio, broker, backlog, journal, disk, silent devices
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  hearth status\n  hearth status --json | jq .backlog\n\n\
+    Exit codes: 0 all is well, 1 something needs a look, 3 no gateway answers")]
+pub struct Status {
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+impl Status {
+    pub(super) fn run(self) -> Result<Exit, Failure> {
+        let status = match self.daemon.ask(&Request::Status)? {
+            Answer::Status { status } => status,
+            other => return Err(internal(format!("{other:?}"))),
+        };
+        if self.format.json {
+            let text = serde_json::to_string(&status).map_err(internal)?;
+            print::out(&format!("{text}\n"))?;
+        } else {
+            print::out(&told(&status))?;
+        }
+        Ok(if needs_a_look(&status).is_empty() { Exit::Ok } else { Exit::Negative })
+    }
+}
+
+/// What somebody should see to, one plain sentence each.
+pub fn needs_a_look(status: &StatusReport) -> Vec<String> {
+    let mut list = Vec::new();
+    if !status.clock.trusted {
+        list.push("The clock is not trusted: nothing personal is sent.".to_owned());
+    }
+    if !matches!(status.broker.state.as_str(), "online" | "off" | "") {
+        let why = status.broker.reason.clone().unwrap_or_default();
+        list.push(format!("The broker is not reachable. {why}").trim_end().to_owned());
+    }
+    if status.disk.full {
+        list.push("The disk is full: readings are not accepted until there is room.".to_owned());
+    } else if status.disk.alarm {
+        list.push("The disk is nearly full.".to_owned());
+    }
+    if status.journal.quarantined > 0 {
+        let n = status.journal.quarantined;
+        list.push(format!("{n} payloads are set aside: hearth journal export --quarantine."));
+    }
+    if status.journal.unclaimed > 0 {
+        let n = status.journal.unclaimed;
+        list.push(format!("{n} readings have no owner: hearth claim list."));
+    }
+    for silent in &status.silent {
+        let since = silent.last_seen.as_deref().unwrap_or("it was added");
+        list.push(format!("{} is silent since {since}: {}.", silent.device, silent.cause));
+    }
+    list
+}
+
+/// The status as people read it.
+fn told(status: &StatusReport) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, what: String| text.push_str(&format!("{name:<9} {what}\n"));
+    line("gateway", format!("{}, hearth {}", status.gateway, status.version));
+    line("up", duration(status.uptime_s));
+    line("clock", format!("{}, {}", status.clock.now, status.clock.sentence));
+    let radio = &status.radio;
+    line(
+        "radio",
+        match (radio.simulated, radio.connected) {
+            (true, true) => "SIMULATED, a household is connected".to_owned(),
+            (true, false) => "SIMULATED, no household is connected".to_owned(),
+            (false, _) => format!("{}: no readings arrive", radio.adapter),
+        },
+    );
+    if radio.simulated {
+        line("", format!("{} values committed, {} lines refused", radio.committed, radio.refused));
+    }
+    let broker = &status.broker;
+    let place = if broker.embedded { " (embedded)" } else { "" };
+    let since = broker.since.as_ref().map(|at| format!(" since {at}")).unwrap_or_default();
+    line("broker", format!("{}{since}, {}{place}", broker.state, broker.address));
+    for lane in &status.backlog {
+        let oldest = lane.oldest.as_ref().map(|at| format!(", oldest {at}")).unwrap_or_default();
+        let lane_name = &lane.lane;
+        line(
+            "backlog",
+            format!("{lane_name}: {} to send{oldest}; {} kept", lane.queued, lane.kept),
+        );
+        for mark in &lane.watermarks {
+            line(
+                "",
+                format!("{} confirmed {} of {} at {}", mark.consumer, mark.seq, lane.last, mark.at),
+            );
+        }
+    }
+    let j = &status.journal;
+    line("journal", format!("{} raw rows, {} observations", j.rows, j.observations));
+    line("", format!("{} duplicates, {} set aside, {} lost", j.duplicates, j.quarantined, j.lost));
+    line("", format!("{} unclaimed, {} pending", j.unclaimed, j.pending));
+    line("open", format!("{} alerts, {} tasks", j.open_alerts, j.open_tasks));
+    let disk = &status.disk;
+    let free = disk.free_octets.map(|n| format!(", {} free", size(n))).unwrap_or_default();
+    line("disk", format!("{} in {}{free}", size(disk.database_octets), disk.folder));
+    let look = needs_a_look(status);
+    if look.is_empty() {
+        text.push_str("All is well.\n");
+    } else {
+        text.push_str("Needs a look:\n");
+        for sentence in look {
+            text.push_str(&format!("- {sentence}\n"));
+        }
+    }
+    text
+}
+
+fn duration(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let (hours, minutes) = (rest / 3_600, rest % 3_600 / 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, m) => format!("{m} min"),
+        (0, h, m) => format!("{h} h {m} min"),
+        (d, h, _) => format!("{d} d {h} h"),
+    }
+}
+
+fn size(octets: u64) -> String {
+    match octets {
+        0..10_000_000 => format!("{} kB", octets / 1_000),
+        10_000_000..10_000_000_000 => format!("{} MB", octets / 1_000_000),
+        _ => format!("{} GB", octets / 1_000_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn a_simulated_radio_is_always_called_so_and_trouble_is_listed() {
+        let mut status = StatusReport::default();
+        status.radio.simulated = true;
+        status.clock.trusted = true;
+        assert!(told(&status).contains("SIMULATED"));
+        assert!(told(&status).ends_with("All is well.\n"));
+        status.disk.full = true;
+        status.broker.state = "offline".into();
+        assert_eq!(needs_a_look(&status).len(), 2);
+    }
+
+    #[test]
+    fn durations_and_sizes_are_for_people() {
+        assert_eq!(duration(59), "59 s");
+        assert_eq!(duration(3_700), "1 h 1 min");
+        assert_eq!(duration(90_000), "1 d 1 h");
+        assert_eq!(size(4_096_000), "4096 kB");
+        assert_eq!(size(12_000_000_000), "12 GB");
+    }
+}

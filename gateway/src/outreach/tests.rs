@@ -1,0 +1,237 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use super::need::Finding;
+use super::*;
+use crate::clock::BootId;
+use crate::store::need::NeedState;
+use crate::store::patient::Person;
+use crate::store::plan::{Plan, PlanState};
+use crate::store::{Store, need as needs};
+
+/// One programme without anything special.
+#[derive(Debug)]
+pub(crate) struct NoProgrammes;
+
+impl Programmes for NoProgrammes {
+    fn ids(&self) -> Vec<&str> {
+        vec!["fasting-glucose-6w"]
+    }
+    fn ladder(&self, _: &str, _: &str) -> need::Ladder {
+        need::Ladder::default()
+    }
+    fn check(&self, _: &Plan) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+pub(crate) struct Home {
+    pub(crate) store: Store,
+    pub(crate) templates: Templates,
+}
+
+/// Runs something with the built-in texts and programmes.
+pub(crate) fn with_context<T>(work: impl FnOnce(&Context<'_>) -> T) -> T {
+    let templates = Templates::builtin().unwrap();
+    work(&Context { gateway: "g1", templates: &templates, programmes: &NoProgrammes })
+}
+
+pub(crate) fn now_at(text: &str) -> Now {
+    let wall = local::parse_moment(text).unwrap();
+    Now { wall, monotonic_ms: 0, boot: BootId([0; 16]), trusted: true }
+}
+
+pub(crate) fn ana() -> Patient {
+    Patient {
+        id: "p1".into(),
+        zone: Some("Europe/Madrid".into()),
+        language: Some("es".into()),
+        monitoring: true,
+        prompts: Some(true),
+        quiet_min: Some((1320, 420)),
+        start: local::parse_moment("2026-01-01T00:00:00Z").unwrap(),
+        limits: serde_json::Map::new(),
+        mutes: Vec::new(),
+        daily_cap: 2,
+        closed: None,
+    }
+}
+
+impl Home {
+    pub(crate) fn new(name: &str, patient: &Patient) -> Self {
+        let mut home = Self {
+            store: Store::open_shared_memory(name).unwrap(),
+            templates: Templates::builtin().unwrap(),
+        };
+        home.within(|tx, _| {
+            patient::put(tx, patient)?;
+            patient::put_person(
+                tx,
+                &patient.id,
+                &Person { name: Some("Ana".into()), contact: None },
+            )?;
+            plan::put(
+                tx,
+                &Plan {
+                    id: "plan1".into(),
+                    patient: patient.id.clone(),
+                    programme: "fasting-glucose-6w".into(),
+                    start_day: 20_500,
+                    overrides: serde_json::Map::new(),
+                    state: PlanState::Active,
+                    publisher: None,
+                    silence: None,
+                    evaluated_day: None,
+                },
+            )
+        });
+        home
+    }
+
+    pub(crate) fn within<T>(
+        &mut self,
+        work: impl FnOnce(&Tx<'_>, &Context<'_>) -> Result<T, StoreError>,
+    ) -> T {
+        let templates = self.templates.clone();
+        let ctx = Context { gateway: "g1", templates: &templates, programmes: &NoProgrammes };
+        self.store.transaction(|tx| work(tx, &ctx)).unwrap()
+    }
+
+    fn find(&mut self, at: &str) -> Uuid {
+        let finding = Finding {
+            plan: "plan1",
+            patient: "p1",
+            kind: "follow_up_visit",
+            reason: "Not improving in six weeks.",
+            day: 20_542,
+        };
+        self.within(|tx, ctx| need::find(tx, ctx, &finding, now_at(at)))
+    }
+
+    /// Ticks as the program would: whenever it was asked to, until a moment.
+    fn live(&mut self, from: &str, until: &str) {
+        let end = local::parse_moment(until).unwrap();
+        let mut now = now_at(from);
+        for _ in 0..1000 {
+            let next = self.within(|tx, ctx| tick(tx, ctx, now));
+            match next {
+                Some(next) if next <= end => now.wall = next,
+                _ => return,
+            }
+        }
+        panic!("it never came to rest");
+    }
+
+    fn sent(&mut self) -> Vec<Prompt> {
+        let mut sent = self.within(|tx, _| prompt::list(tx, None));
+        sent.retain(|prompt| prompt.sent.is_some());
+        sent.sort_by_key(|prompt| prompt.sent);
+        sent
+    }
+
+    fn need(&mut self, id: Uuid) -> crate::store::need::Need {
+        self.within(|tx, _| needs::get(tx, id)).unwrap()
+    }
+
+    fn tasks(&mut self) -> Vec<Task> {
+        self.within(|tx, _| task::list(tx, None))
+    }
+}
+
+fn at(prompt: &Prompt) -> String {
+    local::rfc3339(prompt.sent.unwrap())
+}
+
+#[test]
+fn two_tries_at_a_good_hour_in_her_language_then_a_nurse_with_the_reason() {
+    let mut home = Home::new("two_tries", &ana());
+    let id = home.find("2026-03-02T02:00:00Z");
+    home.live("2026-03-02T02:00:00Z", "2026-03-30T00:00:00Z");
+    let sent = home.sent();
+    // Nine in the morning in Madrid, three days apart.
+    let times: Vec<_> = sent.iter().map(at).collect();
+    assert_eq!(times, ["2026-03-02T08:00:00.000Z", "2026-03-05T08:00:00.000Z"]);
+    assert!(sent[0].text.starts_with("Hola, Ana. "), "{}", sent[0].text);
+    assert_eq!((sent[0].local_hour, sent[1].attempt), (Some(9), 2));
+    let tasks = home.tasks();
+    assert_eq!(tasks.len(), 1);
+    assert_eq!(local::rfc3339(tasks[0].made), "2026-03-08T08:00:00.000Z");
+    assert_eq!(
+        tasks[0].reason,
+        "Not improving in six weeks. 2 prompts were sent (2026-03-02 09:00, 2026-03-05 09:00) \
+         without an answer."
+    );
+    assert_eq!(home.need(id).state, NeedState::HandedToNurse);
+    let booked = home.need(id);
+    home.within(|tx, _| need::book(tx, booked, now_at("2026-03-09T10:00:00Z")));
+    assert_eq!(home.need(id).state, NeedState::Booked);
+    assert_eq!(home.tasks()[0].outcome.as_deref(), Some("booked"));
+    assert_eq!(home.sent()[1].outcome.as_deref(), Some("booked"));
+}
+
+#[test]
+fn a_confirmed_need_is_the_same_need() {
+    let mut home = Home::new("confirmed", &ana());
+    let id = home.find("2026-03-02T02:00:00Z");
+    home.live("2026-03-02T02:00:00Z", "2026-03-03T00:00:00Z");
+    assert_eq!(home.find("2026-03-03T02:00:00Z"), id);
+    home.live("2026-03-03T02:00:00Z", "2026-03-04T00:00:00Z");
+    assert_eq!(home.sent().len(), 1);
+}
+
+#[test]
+fn stop_in_the_middle_ends_prompts_and_a_nurse_takes_over() {
+    let mut home = Home::new("stop", &ana());
+    let id = home.find("2026-03-02T02:00:00Z");
+    home.live("2026-03-02T02:00:00Z", "2026-03-03T00:00:00Z");
+    let first = home.sent().remove(0);
+    let now = now_at("2026-03-03T10:00:00Z");
+    home.within(|tx, ctx| answer::take(tx, ctx, first, "stop", now));
+    home.live("2026-03-03T10:00:00Z", "2026-05-01T00:00:00Z");
+    assert_eq!(home.sent().len(), 1);
+    assert_eq!(home.need(id).state, NeedState::HandedToNurse);
+    assert!(home.tasks()[0].reason.ends_with("The patient has stopped prompts."));
+}
+
+#[test]
+fn booking_takes_back_what_waits() {
+    let mut home = Home::new("booking", &ana());
+    let id = home.find("2026-03-02T02:00:00Z");
+    home.live("2026-03-02T02:00:00Z", "2026-03-02T03:00:00Z");
+    let need = home.need(id);
+    home.within(|tx, _| need::book(tx, need, now_at("2026-03-02T03:00:00Z")));
+    home.live("2026-03-02T03:00:00Z", "2026-05-01T00:00:00Z");
+    assert!(home.sent().is_empty() && home.tasks().is_empty());
+}
+
+#[test]
+fn unknown_consent_is_one_call_task_and_no_prompt() {
+    let patient = Patient { prompts: None, ..ana() };
+    let mut home = Home::new("unknown_consent", &patient);
+    home.find("2026-03-02T02:00:00Z");
+    home.live("2026-03-02T02:00:00Z", "2026-05-01T00:00:00Z");
+    assert!(home.sent().is_empty());
+    let tasks = home.tasks();
+    assert_eq!(tasks.len(), 1);
+    assert!(tasks[0].reason.contains("it is not known whether the patient agrees"));
+}
+
+#[test]
+fn a_restart_with_the_same_due_work_makes_no_twin() {
+    let mut home = Home::new("twin", &ana());
+    home.find("2026-03-02T09:00:00Z");
+    for _ in 0..3 {
+        home.within(|tx, ctx| tick(tx, ctx, now_at("2026-03-02T09:00:00Z")));
+    }
+    assert_eq!(home.sent().len(), 1);
+    let numbered: Vec<_> = home.sent().iter().map(|p| p.lane_seq).collect();
+    assert_eq!(numbered, [Some(1)]);
+}
+
+#[test]
+fn before_the_clock_is_trusted_nothing_happens_and_nobody_spins() {
+    let mut home = Home::new("untrusted", &ana());
+    home.find("2026-03-02T09:00:00Z");
+    let now = Now { trusted: false, ..now_at("2026-03-02T09:00:00Z") };
+    let next = home.within(|tx, ctx| tick(tx, ctx, now));
+    assert_eq!(next, Some(now.wall.plus_seconds(60)));
+    assert!(home.sent().is_empty());
+}
