@@ -24,7 +24,7 @@ use crate::clock::{Clock, RequireSync};
 use crate::config::{Adapter, Config, Loaded};
 use crate::control::socket::{self, Access, SocketError};
 use crate::radio::simulated::{Pace, RadioState, Simulated};
-use crate::store::salvage::SalvageReport;
+use crate::store::SalvageReport;
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::writer::{WriteError, Writer};
 

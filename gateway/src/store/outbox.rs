@@ -385,6 +385,8 @@ pub(super) fn fill_gaps(tx: &Tx<'_>) -> Result<u64, StoreError> {
         }
     }
     Ok(filled)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -397,9 +399,11 @@ mod tests {
         let mut store = Store::open_shared_memory(name).unwrap();
         in_tx(&mut store, |tx| (1..=rows).try_for_each(|n| push(tx, &message(n)).map(|_| ())));
         store
+    }
 
     fn in_tx<T>(store: &mut Store, work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> T {
         store.transaction(work).unwrap()
+    }
 
     fn message(n: u64) -> Outgoing {
         Outgoing {
@@ -415,18 +419,23 @@ mod tests {
             }),
             created: UnixMillis::from_millis(5),
             expires: None,
+        }
+    }
 
     fn queued(store: &mut Store) -> Vec<(u64, bool)> {
         let fetch = Fetch { lane: Lane::Alerts, after: 0, limit: 100, replay_to: None };
         let page = in_tx(store, |tx| page(tx, &fetch));
         page.rows.iter().map(|r| (r.seq, r.tombstone)).collect()
+    }
 
     fn sent(seq: u64, form: Form) -> Sent {
         Sent { lane: Lane::Alerts, seq, form }
+    }
 
     fn confirm(store: &mut Store, consumer: &str, seq: u64) -> Taken {
         let mark = Watermark { consumer: consumer.into(), lane: Lane::Alerts, seq };
         in_tx(store, |tx| watermark::store(tx, &mark, UnixMillis::from_millis(9)))
+    }
 
     const AT: UnixMillis = UnixMillis::from_millis(10);
 
@@ -440,6 +449,7 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(in_tx(&mut store, |tx| push(tx, &message(3))), 3);
         assert_eq!(queued(&mut store), [(1, false), (2, false), (3, false)]);
+    }
 
     #[test]
     fn what_no_consumer_confirmed_is_queued_again_and_kept() {
@@ -465,6 +475,7 @@ mod tests {
         in_tx(&mut store, |tx| acknowledge(tx, &all, AT));
         assert_eq!(in_tx(&mut store, |tx| forget(tx, &[], AT)), 0);
         assert_eq!(in_tx(&mut store, |tx| forget(tx, &[], AT.plus_seconds(1))), 3);
+    }
 
     #[test]
     fn a_row_withdrawn_under_way_still_owes_its_tombstone() {
@@ -475,6 +486,7 @@ mod tests {
         in_tx(&mut store, |tx| acknowledge(tx, &[sent(1, Form::Tombstone)], AT));
         assert_eq!(queued(&mut store), []);
         assert!(!in_tx(&mut store, |tx| withdraw(tx, Uuid::from_u128(1))));
+    }
 
     #[test]
     fn a_watermark_only_moves_forward_and_never_beyond_what_was_given() {
@@ -484,6 +496,7 @@ mod tests {
         assert_eq!(confirm(&mut store, "a", 4), Taken::Beyond { last: 3 });
         let list = in_tx(&mut store, |tx| watermark::list(tx));
         assert_eq!((list.len(), list[0].seq), (1, 2));
+    }
 
     #[test]
     fn a_flipped_bit_is_never_sent_as_a_value() {
@@ -495,4 +508,5 @@ mod tests {
         let fetch = Fetch { lane: Lane::Alerts, after: 0, limit: 100, replay_to: Some(9) };
         let page = in_tx(&mut store, |tx| page(tx, &fetch));
         assert_eq!(page.rows.iter().map(|r| r.damaged).collect::<Vec<_>>(), [false, true, false]);
+    }
 }
