@@ -6,13 +6,13 @@ use hearth_shared::time::UnixMillis;
 use jiff::tz::TimeZone;
 
 use crate::clock::{BootId, Now};
+use crate::control::execute::Origin;
 use crate::control::{Command, Verb};
 use crate::intake::{Arrival, LineFormat, LinkSecurity, Outcome, Payload};
 use crate::path::{Path, PathSettings};
 use crate::store::{Store, StoreError, outbox};
 use crate::uplink::message::Lane;
 use crate::uplink::source::{Fetch, Row};
-use crate::control::execute::Origin;
 
 use super::plans::Plans;
 use super::run::RunError;

@@ -7,9 +7,7 @@ use hearth_shared::observation::Quantity;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::patient::{
-    AlertMark, Course, Level, Point, PromptMark, Shown, TaskMark, VerdictMark,
-};
+use super::patient::{AlertMark, Course, Level, Point, PromptMark, Shown, TaskMark, VerdictMark};
 use crate::uplink::message::{self, Body};
 use crate::uplink::source::Row;
 
@@ -89,7 +87,11 @@ impl Gathered {
                 after_record: ended,
             }),
             Body::Task(task) if task.state == "open" => {
-                self.tasks.push(TaskMark { local_s: made, reason: task.reason, after_record: ended });
+                self.tasks.push(TaskMark {
+                    local_s: made,
+                    reason: task.reason,
+                    after_record: ended,
+                });
             }
             Body::Verdict(verdict) => self.verdict(verdict),
             Body::Task(_) | Body::Notice(_) | Body::Tombstone(_) => {}
@@ -109,8 +111,11 @@ impl Gathered {
             return;
         }
         let quantity = Quantity::ALL.into_iter().find(|q| q.as_str() == seen.quantity);
-        let (Some(quantity), Some(local_s)) = (quantity, wall_clock(&seen.measured)) else { return };
-        let number = |n: &Option<serde_json::Number>| n.as_ref().and_then(serde_json::Number::as_f64);
+        let (Some(quantity), Some(local_s)) = (quantity, wall_clock(&seen.measured)) else {
+            return;
+        };
+        let number =
+            |n: &Option<serde_json::Number>| n.as_ref().and_then(serde_json::Number::as_f64);
         let value = match (number(&seen.value), seen.absent.as_deref()) {
             (Some(value), _) if seen.plausibility == "accepted" => Shown::Value(value),
             (Some(value), _) => Shown::Implausible(value),

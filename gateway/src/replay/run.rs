@@ -14,7 +14,9 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::control::Verb;
-use crate::control::command::{DeviceAssign, DeviceSettings, PatientSettings, PlanAssign, PlanEvent};
+use crate::control::command::{
+    DeviceAssign, DeviceSettings, PatientSettings, PlanAssign, PlanEvent,
+};
 use crate::intake::Outcome;
 use crate::programme::Programme;
 use crate::store::StoreError;
@@ -465,10 +467,9 @@ fn start_of(zone: &TimeZone, day: i32) -> UnixMillis {
         .checked_add(jiff::Span::new().days(day))
         .unwrap_or(jiff::civil::Date::MAX)
         .to_datetime(jiff::civil::Time::midnight());
-    zone.to_timestamp(civil)
-        .map_or(UnixMillis::from_seconds(i64::from(day) * 86_400), |t| {
-            UnixMillis::from_millis(t.as_millisecond())
-        })
+    zone.to_timestamp(civil).map_or(UnixMillis::from_seconds(i64::from(day) * 86_400), |t| {
+        UnixMillis::from_millis(t.as_millisecond())
+    })
 }
 
 fn date(day: i32) -> String {

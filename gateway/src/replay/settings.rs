@@ -56,7 +56,8 @@ impl Start {
     /// # Errors
     /// What was expected.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || "expected a date such as 2026-03-01, or days after the first as +14".to_owned();
+        let wrong =
+            || "expected a date such as 2026-03-01, or days after the first as +14".to_owned();
         if let Some(days) = text.strip_prefix('+') {
             return days.parse().ok().filter(|d| *d <= 3650).map(Self::After).ok_or_else(wrong);
         }
