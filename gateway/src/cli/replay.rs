@@ -1,6 +1,6 @@
 //! `hearth replay`: what Hearth would have said about readings that were recorded earlier.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -156,7 +156,7 @@ struct Told {
     output: Option<(PathBuf, Box<dyn Write>)>,
     report: Option<(PathBuf, Report)>,
     verdicts: BTreeMap<String, u64>,
-    zones: BTreeMap<String, &'static str>,
+    zones: BTreeMap<String, BTreeSet<&'static str>>,
     programmes: BTreeMap<String, u64>,
     names: usize,
     n: u64,
@@ -171,8 +171,7 @@ impl Told {
                 Some((path.clone(), Box::new(BufWriter::new(io::stdout())) as Box<dyn Write>))
             }
             Some(path) => {
-                let file =
-                    File::create(path).map_err(|e| Failure::file("written", path, &e))?;
+                let file = File::create(path).map_err(|e| Failure::file("written", path, &e))?;
                 Some((path.clone(), Box::new(BufWriter::new(file)) as Box<dyn Write>))
             }
         };
@@ -213,7 +212,7 @@ impl Told {
         let patient = &replayed.patient;
         self.n += 1;
         bar.0.set_message(format!("{} people", self.n));
-        self.zones.insert(patient.zone.clone(), patient.layout);
+        self.zones.entry(patient.zone.clone()).or_default().insert(patient.layout);
         if patient.courses.is_empty() {
             *self.verdicts.entry("no plan watches it".to_owned()).or_default() += 1;
         }
@@ -283,9 +282,13 @@ impl Told {
         if !plans.is_empty() {
             decisions.push(format!("Plans: {}, started {start}.", plans.join(", ")));
         }
-        let zones: Vec<String> =
-            self.zones.iter().map(|(zone, layout)| format!("{zone} ({layout})")).collect();
-        let whose = if asked.zone.is_some() { "as asked for" } else { "by data set; --zone changes it" };
+        let zone = |(zone, layouts): (&String, &BTreeSet<&str>)| {
+            let layouts: Vec<&str> = layouts.iter().copied().collect();
+            format!("{zone} ({})", layouts.join(", "))
+        };
+        let zones: Vec<String> = self.zones.iter().map(zone).collect();
+        let whose =
+            if asked.zone.is_some() { "as asked for" } else { "by data set; --zone changes it" };
         decisions.push(format!("Days are counted in {}, {whose}.", zones.join(", ")));
         if !asked.set.is_empty() {
             let set: Vec<String> = asked.set.iter().map(|(n, v)| format!("{n} = {v}")).collect();
@@ -298,8 +301,7 @@ impl Told {
 /// A temporary file beside the target that vanishes with the process.
 fn spool(beside: &Path) -> io::Result<File> {
     let path = beside.with_extension(format!("{}.spool", std::process::id()));
-    let file =
-        File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
     std::fs::remove_file(&path)?;
     Ok(file)
 }
