@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::assess::days;
 use crate::checked_toml::{self, Document, Problem};
 use crate::control::command::{
     Command, DeviceAssign, DeviceSettings, PatientSettings, Pause, PlanAssign, PlanEvent, Verb,
@@ -387,10 +388,10 @@ fn check_plan(
     if let Some((start, None)) = start {
         findings.add(&at("start"), Err(format!("{start:?} is no date; write it like 2026-03-31")));
     }
-    let programmes = ctx.programmes.ids();
-    if programmes.iter().any(|id| *id == entry.programme) {
+    let programmes: Vec<&str> = ctx.programmes.iter().map(|p| p.id.as_str()).collect();
+    if programmes.contains(&entry.programme.as_str()) {
         let start_day = start.and_then(|(_, day)| day).unwrap_or(0);
-        findings.add(&at("overrides"), ctx.programmes.check(&entry.plan(start_day)));
+        findings.add(&at("overrides"), days::check(ctx.programmes, &entry.plan(start_day)));
     } else {
         let help = nearest(&entry.programme, programmes.iter().copied());
         let message = format!(
@@ -410,17 +411,14 @@ fn check_plan(
 
 impl PlanEntry {
     fn plan(&self, start_day: i64) -> plan::Plan {
-        plan::Plan {
-            id: self.id.clone(),
-            patient: self.patient.clone(),
-            programme: self.programme.clone(),
+        let mut plan = plan::Plan::new(
+            self.id.as_str(),
+            self.patient.as_str(),
+            self.programme.as_str(),
             start_day,
-            overrides: self.overrides.clone().unwrap_or_default(),
-            state: PlanState::Active,
-            publisher: None,
-            silence: None,
-            evaluated_day: None,
-        }
+        );
+        plan.overrides = self.overrides.clone().unwrap_or_default();
+        plan
     }
 }
 

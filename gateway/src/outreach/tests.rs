@@ -4,34 +4,19 @@ use super::*;
 use crate::clock::BootId;
 use crate::store::need::NeedState;
 use crate::store::patient::Person;
-use crate::store::plan::{Plan, PlanState};
+use crate::store::plan::Plan;
 use crate::store::{Store, need as needs};
 
-/// One programme without anything special.
-#[derive(Debug)]
-pub(crate) struct NoProgrammes;
-
-impl Programmes for NoProgrammes {
-    fn ids(&self) -> Vec<&str> {
-        vec!["fasting-glucose-6w"]
-    }
-    fn ladder(&self, _: &str, _: &str) -> need::Ladder {
-        need::Ladder::default()
-    }
-    fn check(&self, _: &Plan) -> Result<(), String> {
-        Ok(())
-    }
-}
+pub(crate) const PROGRAMME: &str = "fasting-glucose-6w";
 
 pub(crate) struct Home {
     pub(crate) store: Store,
-    pub(crate) templates: Templates,
 }
 
 /// Runs something with the built-in texts and programmes.
 pub(crate) fn with_context<T>(work: impl FnOnce(&Context<'_>) -> T) -> T {
-    let templates = Templates::builtin().unwrap();
-    work(&Context { gateway: "g1", templates: &templates, programmes: &NoProgrammes })
+    let (templates, programmes) = (Templates::builtin().unwrap(), Library::built_in());
+    work(&Context { gateway: "g1", templates: &templates, programmes: &programmes })
 }
 
 pub(crate) fn now_at(text: &str) -> Now {
@@ -55,11 +40,14 @@ pub(crate) fn ana() -> Patient {
     }
 }
 
+fn short() -> std::collections::BTreeMap<String, String> {
+    [("es".to_owned(), "Su glucosa no ha bajado.".to_owned())].into()
+}
+
 impl Home {
     pub(crate) fn new(name: &str, patient: &Patient) -> Self {
         let mut home = Self {
             store: Store::open_shared_memory(name).unwrap(),
-            templates: Templates::builtin().unwrap(),
         };
         home.within(|tx, _| {
             patient::put(tx, patient)?;
@@ -68,20 +56,7 @@ impl Home {
                 &patient.id,
                 &Person { name: Some("Ana".into()), contact: None },
             )?;
-            plan::put(
-                tx,
-                &Plan {
-                    id: "plan1".into(),
-                    patient: patient.id.clone(),
-                    programme: "fasting-glucose-6w".into(),
-                    start_day: 20_500,
-                    overrides: serde_json::Map::new(),
-                    state: PlanState::Active,
-                    publisher: None,
-                    silence: None,
-                    evaluated_day: None,
-                },
-            )
+            plan::put(tx, &Plan::new("plan1", patient.id.as_str(), PROGRAMME, 20_500))
         });
         home
     }
@@ -90,9 +65,8 @@ impl Home {
         &mut self,
         work: impl FnOnce(&Tx<'_>, &Context<'_>) -> Result<T, StoreError>,
     ) -> T {
-        let templates = self.templates.clone();
-        let ctx = Context { gateway: "g1", templates: &templates, programmes: &NoProgrammes };
-        self.store.transaction(|tx| work(tx, &ctx)).unwrap()
+        let store = &mut self.store;
+        with_context(|ctx| store.transaction(|tx| work(tx, ctx)).unwrap())
     }
 
     fn find(&mut self, at: &str) -> Uuid {
@@ -101,6 +75,7 @@ impl Home {
             patient: "p1",
             kind: "follow_up_visit",
             reason: "Not improving in six weeks.",
+            short: &short(),
             day: 20_542,
         };
         self.within(|tx, ctx| need::find(tx, ctx, &finding, now_at(at)))
@@ -149,7 +124,7 @@ fn two_tries_at_a_good_hour_in_her_language_then_a_nurse_with_the_reason() {
     // Nine in the morning in Madrid, three days apart.
     let times: Vec<_> = sent.iter().map(at).collect();
     assert_eq!(times, ["2026-03-02T08:00:00.000Z", "2026-03-05T08:00:00.000Z"]);
-    assert!(sent[0].text.starts_with("Hola, Ana. "), "{}", sent[0].text);
+    assert!(sent[0].text.starts_with("Hola, Ana. Su glucosa no ha bajado. Puede"), "{}", sent[0].text);
     assert_eq!((sent[0].local_hour, sent[1].attempt), (Some(9), 2));
     let tasks = home.tasks();
     assert_eq!(tasks.len(), 1);
