@@ -12,7 +12,7 @@ use super::exit::{Exit, Failure};
 use crate::replay::all::{self, Totals, Watch};
 use crate::replay::patient::{Level, ReplayedPatient};
 use crate::replay::plans::Plans;
-use crate::replay::report::{About, Report, verdict_words};
+use crate::replay::report::{About, Report};
 use crate::replay::run::{Replayed, RunError};
 use crate::replay::settings::{self, Options, Plan, Start};
 use crate::replay::source;
@@ -317,11 +317,12 @@ fn lines(patient: &ReplayedPatient) -> String {
         return plain(&format!("{}: no plan watches this. {rest}", patient.subject)) + "\n";
     }
     let line = |course: &crate::replay::patient::Course| {
-        let (words, sentence) = match course.verdict() {
-            Some((found, reason, made)) => (verdict_words(found, reason), made.sentence.as_str()),
-            None => ("No evaluation".to_owned(), "The recording is too short."),
+        // The sentence begins with the verdict.
+        let sentence = match course.verdict() {
+            Some((.., made)) => made.sentence.as_str(),
+            None => "No evaluation: the recording is too short.",
         };
-        plain(&format!("{}: {words}. {sentence} [{rest}]", patient.subject)) + "\n"
+        plain(&format!("{}: {sentence} [{rest}]", patient.subject)) + "\n"
     };
     patient.courses.iter().map(line).collect()
 }

@@ -16,11 +16,6 @@ mod text;
 
 const STYLE: &str = include_str!("page.css");
 
-/// A verdict and its reason in words.
-pub fn verdict_words(found: &str, reason: Option<&str>) -> String {
-    verdict(found, reason).2
-}
-
 /// What the page says about the replay as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
@@ -95,6 +90,8 @@ fn rank(class: &str) -> u8 {
     }
 }
 
+const TOO_SHORT: &str = "The recording is too short for an evaluation.";
+
 const FOOT: &str = "<footer><p>Made by <code>hearth replay</code> from recorded readings. Nothing \
     was sent to anybody. A verdict is an aid for a care team and no diagnosis; it does not replace \
     an emergency number.</p></footer>\n</main>\n</body>\n</html>\n";
@@ -144,8 +141,8 @@ fn opening(
 fn row(out: &mut String, patient: &ReplayedPatient, anchor: &str) {
     for (i, course) in patient.courses.iter().enumerate() {
         let (badge, why) = match course.verdict() {
-            Some((found, reason, made)) => (badge(found, reason), made.sentence.as_str()),
-            None => (badge("", None), "The recording is too short for an evaluation."),
+            Some((found, reason, made)) => (badge(found, reason), text::evidence(&made.sentence)),
+            None => (badge("", None), TOO_SHORT.to_owned()),
         };
         let person = Escaped(&patient.subject);
         let _ = write!(
