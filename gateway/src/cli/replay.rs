@@ -1,6 +1,6 @@
 //! `hearth replay`: what Hearth would have said about readings that were recorded earlier.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::exit::{Exit, Failure};
 use crate::replay::all::{self, Totals, Watch};
 use crate::replay::patient::{Level, ReplayedPatient};
 use crate::replay::plans::Plans;
-use crate::replay::report::{About, Report, verdict_words};
+use crate::replay::report::{About, Report};
 use crate::replay::run::{Replayed, RunError};
 use crate::replay::settings::{self, Options, Plan, Start};
 use crate::replay::source;
@@ -156,7 +156,7 @@ struct Told {
     output: Option<(PathBuf, Box<dyn Write>)>,
     report: Option<(PathBuf, Report)>,
     verdicts: BTreeMap<String, u64>,
-    zones: BTreeMap<String, &'static str>,
+    zones: BTreeMap<String, BTreeSet<&'static str>>,
     programmes: BTreeMap<String, u64>,
     names: usize,
     n: u64,
@@ -212,7 +212,7 @@ impl Told {
         let patient = &replayed.patient;
         self.n += 1;
         bar.0.set_message(format!("{} people", self.n));
-        self.zones.insert(patient.zone.clone(), patient.layout);
+        self.zones.entry(patient.zone.clone()).or_default().insert(patient.layout);
         if patient.courses.is_empty() {
             *self.verdicts.entry("no plan watches it".to_owned()).or_default() += 1;
         }
@@ -282,8 +282,11 @@ impl Told {
         if !plans.is_empty() {
             decisions.push(format!("Plans: {}, started {start}.", plans.join(", ")));
         }
-        let zones: Vec<String> =
-            self.zones.iter().map(|(zone, layout)| format!("{zone} ({layout})")).collect();
+        let zone = |(zone, layouts): (&String, &BTreeSet<&str>)| {
+            let layouts: Vec<&str> = layouts.iter().copied().collect();
+            format!("{zone} ({})", layouts.join(", "))
+        };
+        let zones: Vec<String> = self.zones.iter().map(zone).collect();
         let whose =
             if asked.zone.is_some() { "as asked for" } else { "by data set; --zone changes it" };
         decisions.push(format!("Days are counted in {}, {whose}.", zones.join(", ")));
@@ -314,11 +317,12 @@ fn lines(patient: &ReplayedPatient) -> String {
         return plain(&format!("{}: no plan watches this. {rest}", patient.subject)) + "\n";
     }
     let line = |course: &crate::replay::patient::Course| {
-        let (words, sentence) = match course.verdict() {
-            Some((found, reason, made)) => (verdict_words(found, reason), made.sentence.as_str()),
-            None => ("No evaluation".to_owned(), "The recording is too short."),
+        // The sentence begins with the verdict.
+        let sentence = match course.verdict() {
+            Some((.., made)) => made.sentence.as_str(),
+            None => "No evaluation: the recording is too short.",
         };
-        plain(&format!("{}: {words}. {sentence} [{rest}]", patient.subject)) + "\n"
+        plain(&format!("{}: {sentence} [{rest}]", patient.subject)) + "\n"
     };
     patient.courses.iter().map(line).collect()
 }

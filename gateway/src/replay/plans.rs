@@ -65,8 +65,8 @@ impl Plans {
     }
 
     /// The programmes as a path takes them.
-    pub(super) fn shared(&self) -> std::sync::Arc<dyn crate::outreach::Programmes + Send + Sync> {
-        std::sync::Arc::new(Shelf(self.library.clone()))
+    pub(super) fn shared(&self) -> std::sync::Arc<Library> {
+        std::sync::Arc::new(self.library.clone())
     }
 
     /// The programme that was asked for.
@@ -140,30 +140,4 @@ fn spec(
         fields.extend(set.clone());
     }
     serde_json::from_value(fields).map_err(wrong)
-}
-
-/// The programmes as outreach asks for them.
-#[derive(Debug)]
-struct Shelf(Library);
-
-impl crate::outreach::Programmes for Shelf {
-    fn ids(&self) -> Vec<&str> {
-        self.0.iter().map(|programme| programme.id.as_str()).collect()
-    }
-
-    fn ladder(&self, programme: &str, _kind: &str) -> crate::outreach::need::Ladder {
-        let usual = crate::outreach::need::Ladder::default();
-        self.0.get(programme).map_or(usual, |programme| crate::outreach::need::Ladder {
-            attempts: programme.ladder.attempts,
-            wait_days: i64::from(programme.ladder.days_between),
-            ..usual
-        })
-    }
-
-    fn check(&self, plan: &crate::store::plan::Plan) -> Result<(), String> {
-        match self.0.get(&plan.programme) {
-            Some(_) => Ok(()),
-            None => Err(format!("There is no programme {}.", plan.programme)),
-        }
-    }
 }

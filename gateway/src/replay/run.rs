@@ -429,14 +429,12 @@ impl Tally {
                     *self.quarantine.entry(reason.clone()).or_default() += 1;
                     say(json!({"kind": "quarantined", "reason": reason}));
                 }
-                Outcome::Noted { .. } => {
-                    self.counts.noted += 1;
-                    for note in read.iter().flat_map(|r| &r.notes) {
-                        let time = read.map(|r| r.time.device_time());
-                        say(json!({"kind": "note", "note": note.kind(), "text": note.to_string(),
-                            "device_time": time}));
-                    }
-                }
+                Outcome::Noted { .. } => self.counts.noted += 1,
+            }
+            let time = read.map(|r| r.time.device_time());
+            for note in read.iter().flat_map(|r| &r.notes) {
+                let (kind, text) = (note.kind(), note.to_string());
+                say(json!({"kind": "note", "note": kind, "text": text, "device_time": time}));
             }
         }
     }

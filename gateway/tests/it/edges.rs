@@ -20,9 +20,7 @@ fn a_household_that_talks_nonsense_or_vanishes_harms_nobody() {
     let mut stream = UnixStream::connect(home.path("data/radio.sock")).unwrap();
     stream.write_all(b"{\"event\":\"hel").unwrap();
     drop(stream);
-    home.wait("the half household has left", |home| {
-        home.status()["radio"]["connected"] == false
-    });
+    home.wait("the half household has left", |home| home.status()["radio"]["connected"] == false);
 
     let mut household = Household::connect(&home);
     for nonsense in ["{}", "[1]", "{\"event\":\"time\",\"now_ms\":1}", "\u{0}\u{1}"] {
