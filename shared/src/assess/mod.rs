@@ -1,8 +1,8 @@
 //! What a reading asks of people: immediate alerts, missed measurements, the NI-1 verdict.
 
-pub mod plausibility;
-
 pub mod alerts;
+
+pub mod plausibility;
 
 pub mod silence;
 
