@@ -98,7 +98,7 @@ pub fn backup(from: &Reader, folder: &Path) -> Result<Manifest, BackupError> {
     copy_pages(from.connection(), &unfinished)?;
     let found = check(&unfinished)?;
     salvage::rename(&unfinished, &copy)?;
-    let text = serde_json::to_vec_pretty(&found).map_err(|e| StoreError::Message(e))?;
+    let text = serde_json::to_vec_pretty(&found).map_err(StoreError::Message)?;
     let temporary = beside(&manifest_file, ".unfinished");
     std::fs::write(&temporary, text).map_err(io(&temporary))?;
     File::open(&temporary).and_then(|f| f.sync_all()).map_err(io(&temporary))?;

@@ -239,7 +239,7 @@ impl Store {
     /// nothing that goes wrong here takes it back; after a failed sync the handle is closed.
     fn checkpoint(&mut self) {
         self.commits = self.commits.wrapping_add(1);
-        if self.commits % CHECKPOINT_EVERY != 0 || self.place.path().is_none() {
+        if !self.commits.is_multiple_of(CHECKPOINT_EVERY) || self.place.path().is_none() {
             return;
         }
         let Some(connection) = self.connection.as_ref() else { return };
