@@ -5,6 +5,7 @@ use crate::clock::BootId;
 use crate::store::need::NeedState;
 use crate::store::patient::Person;
 use crate::store::plan::Plan;
+use crate::store::task::{self, Task};
 use crate::store::{Store, need as needs};
 
 pub(crate) const PROGRAMME: &str = "fasting-glucose-6w";
