@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, ffi};
 
 pub mod alert;
 pub mod attribution;
+pub mod audit;
 pub mod backup;
 mod checksum;
 pub mod command;
@@ -175,6 +176,8 @@ pub struct Tx<'s> {
     /// Last numbers given in this transaction, by table; 0: not yet read.
     last_journal: Cell<i64>,
     last_observation: Cell<i64>,
+    /// The first observation put in by this transaction; `i64::MAX`: none.
+    first_observation: Cell<i64>,
 }
 
 /// A reader with a connection of its own; never delays a commit.
@@ -313,7 +316,12 @@ fn closed() -> StoreError {
 
 impl<'s> Tx<'s> {
     fn over(transaction: rusqlite::Transaction<'s>) -> Self {
-        Self { transaction, last_journal: Cell::new(0), last_observation: Cell::new(0) }
+        Self {
+            transaction,
+            last_journal: Cell::new(0),
+            last_observation: Cell::new(0),
+            first_observation: Cell::new(i64::MAX),
+        }
     }
 }
 
@@ -348,7 +356,15 @@ impl Tx<'_> {
             last.set(found);
         }
         last.set(last.get() + 1);
+        if table != "journal" && self.first_observation.get() == i64::MAX {
+            self.first_observation.set(last.get());
+        }
         Ok(last.get())
+    }
+
+    /// Observations from this row on were put in by this transaction; `i64::MAX`: none was.
+    pub fn first_new_observation(&self) -> i64 {
+        self.first_observation.get()
     }
 }
 
