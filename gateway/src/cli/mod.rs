@@ -17,6 +17,7 @@ pub mod contract;
 pub mod decode;
 pub mod device;
 pub mod exit;
+pub mod journal;
 pub mod man;
 pub mod need;
 pub mod patient;

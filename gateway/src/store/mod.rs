@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, ffi};
 
 pub mod alert;
 pub mod attribution;
+pub mod audit;
 pub mod backup;
 mod checksum;
 pub mod command;

@@ -387,6 +387,30 @@ pub(super) fn fill_gaps(tx: &Tx<'_>) -> Result<u64, StoreError> {
     Ok(filled)
 }
 
+/// Calls `each` with lane, number and whether the row does not fit its checksum, for every message.
+/// Returns how many there are.
+///
+/// # Errors
+/// What SQLite answered.
+pub(super) fn scan(
+    q: &impl Queries,
+    mut each: impl FnMut(Lane, u64, bool),
+) -> Result<u64, StoreError> {
+    let sql = format!("select {COLUMNS} from outbox order by lane, seq");
+    let mut statement = q.connection().prepare_cached(&sql)?;
+    let mut rows = statement.query([])?;
+    let mut n = 0;
+    while let Some(row) = rows.next()? {
+        n += 1;
+        // A column of the wrong type is damage, too.
+        match read_row(row) {
+            Ok(row) => each(row.lane, row.seq, row.damaged),
+            Err(_) => each(Lane::Observations, row.get::<_, i64>(1)?.unsigned_abs(), true),
+        }
+    }
+    Ok(n)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
