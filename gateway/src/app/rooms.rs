@@ -11,12 +11,10 @@ use crate::config::Config;
 use crate::control::Command;
 use crate::control::execute::{CommandResult, Origin};
 use crate::household::Household;
-use crate::outreach::need::Ladder;
 use crate::outreach::templates::Templates;
-use crate::outreach::{Context, Programmes};
+use crate::outreach::Context;
 use crate::path::{OpenError, Path, PathSettings};
 use crate::programme::Library;
-use crate::store::plan::Plan;
 use crate::store::{Store, StoreError};
 use crate::uplink::message::{Answer, CONTRACT};
 use crate::uplink::{UplinkWritten, incoming};
@@ -34,7 +32,7 @@ pub(super) fn path(store: Store, config: &Config) -> Result<Path, Failure> {
 }
 
 /// The programmes that come with Hearth and those of the configured folder.
-fn programmes(config: &Config) -> Result<Shelf, Failure> {
+fn programmes(config: &Config) -> Result<Library, Failure> {
     let mut library = Library::built_in();
     if let Some(folder) = &config.programmes.folder {
         library.add_folder(folder).map_err(|error| {
@@ -42,7 +40,7 @@ fn programmes(config: &Config) -> Result<Shelf, Failure> {
                 .next("mend the file, or take it out of programmes.folder")
         })?;
     }
-    Ok(Shelf(library))
+    Ok(library)
 }
 
 /// The household file, applied: each entry once, what people have changed since stays.
@@ -107,35 +105,6 @@ pub(super) fn check(config: &Config) -> Result<(), Failure> {
 /// A consistent copy of the database, made beside the running writer.
 pub(super) fn backup(_: &crate::store::Reader, _: &std::path::Path) -> Result<(), StoreError> {
     Ok(())
-}
-
-/// The programmes as outreach asks for them.
-#[derive(Debug)]
-struct Shelf(Library);
-
-impl Programmes for Shelf {
-    fn ids(&self) -> Vec<&str> {
-        self.0.iter().map(|programme| programme.id.as_str()).collect()
-    }
-
-    fn ladder(&self, programme: &str, _kind: &str) -> Ladder {
-        let usual = Ladder::default();
-        self.0.get(programme).map_or(usual, |programme| Ladder {
-            attempts: programme.ladder.attempts,
-            wait_days: i64::from(programme.ladder.days_between),
-            ..usual
-        })
-    }
-
-    fn check(&self, plan: &Plan) -> Result<(), String> {
-        let Some(programme) = self.0.get(&plan.programme) else {
-            return Err(format!("There is no programme {}.", plan.programme));
-        };
-        for series in &programme.series {
-            series.plan.build(plan.start_day).map_err(|error| format!("{error}."))?;
-        }
-        Ok(())
-    }
 }
 
 /// Something came in from the broker: it is journalled, executed where it is a command, and answered.

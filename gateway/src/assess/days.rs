@@ -44,11 +44,7 @@ struct Day<'a> {
 ///
 /// # Errors
 /// What the store answered.
-pub fn daily(
-    tx: &Tx<'_>,
-    ctx: &Context<'_>,
-    now: Now,
-) -> Result<Option<UnixMillis>, StoreError> {
+pub fn daily(tx: &Tx<'_>, ctx: &Context<'_>, now: Now) -> Result<Option<UnixMillis>, StoreError> {
     if !now.trusted {
         let waiting = plan::next_due(tx)?.is_some();
         return Ok(waiting.then(|| now.wall.plus_seconds(CLOCK_RETRY_S)));
@@ -61,12 +57,7 @@ pub fn daily(
     plan::next_due(tx)
 }
 
-fn one(
-    tx: &Tx<'_>,
-    ctx: &Context<'_>,
-    due: &mut Plan,
-    now: Now,
-) -> Result<UnixMillis, StoreError> {
+fn one(tx: &Tx<'_>, ctx: &Context<'_>, due: &mut Plan, now: Now) -> Result<UnixMillis, StoreError> {
     let tomorrow = |zone: &TimeZone| local::start_of(local::day(now.wall, zone) + 1, zone);
     let Some(patient) = patient::get(tx, &due.patient)? else {
         return Ok(tomorrow(&TimeZone::UTC));

@@ -52,11 +52,8 @@ pub(super) fn run(day: &Day<'_>) -> Result<Progress, StoreError> {
         .filter(|due| day.plan.evaluated_day.is_none_or(|done| i64::from(due.day) > done))
         .collect();
     let Some(last) = due.last().map(|due| i64::from(due.day)) else { return Ok(kept) };
-    let mut publisher: Publisher = kept
-        .0
-        .as_deref()
-        .and_then(|octets| postcard::from_bytes(octets).ok())
-        .unwrap_or_default();
+    let mut publisher: Publisher =
+        kept.0.as_deref().and_then(|octets| postcard::from_bytes(octets).ok()).unwrap_or_default();
     let rows = fetch(day, &rules)?;
     for due in due {
         issue(day, &rules, &rows, &events, &due, &mut publisher)?;

@@ -114,10 +114,8 @@ pub(super) fn close(day: &Day<'_>) -> Result<(Option<Vec<u8>>, UnixMillis), Stor
         open: waking == Some(day.now.wall),
         device_suspected: cause.is_some() || outage,
     };
-    let today = LocalMinute {
-        day: day32(day.today),
-        minute: local::minute(day.now.wall, day.zone),
-    };
+    let today =
+        LocalMinute { day: day32(day.today), minute: local::minute(day.now.wall, day.zone) };
     let mut actions = Vec::new();
     kept.silence.close(&plan, today, weather, |action| actions.push(action));
     let unix_s = now_s.unsigned_abs();
@@ -186,7 +184,8 @@ fn act(
             outreach::nudge(day.tx, day.ctx, day.plan, (kind, run), day.today, day.now)
         }
         SilenceAction::StaffTask => {
-            let hint = cause.map_or_else(String::new, |cause| format!(" Likeliest cause: {cause}."));
+            let hint =
+                cause.map_or_else(String::new, |cause| format!(" Likeliest cause: {cause}."));
             let reason = format!(
                 "{who} has not measured on {run} planned days in a row (as of {date}).{hint} Please call."
             );
