@@ -203,6 +203,9 @@ fn section_of(out: &mut String, patient: &ReplayedPatient, anchor: &str) {
             Escaped(facts(patient, course)),
         );
         chart::draw(out, patient, course, &id);
+        for remark in &patient.remarks {
+            let _ = write!(out, "<p class=\"soft small\">{}</p>", Escaped(remark));
+        }
         legend(out, patient, course);
         out.push_str("</figure>\n");
         told(out, patient);
