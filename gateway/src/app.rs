@@ -24,6 +24,7 @@ use crate::clock::{Clock, RequireSync};
 use crate::config::{Adapter, Config, Loaded};
 use crate::control::socket::{self, Access, SocketError};
 use crate::radio::simulated::{Pace, RadioState, Simulated};
+use crate::store::SalvageReport;
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::writer::{WriteError, Writer};
 
@@ -132,7 +133,7 @@ impl Gateway {
         let store = open_store(&config, &clock)?;
         let listener = listen(&config)?;
         let radio_listener = listen_radio(&config)?;
-        let salvaged: Option<String> = None;
+        let salvaged = store.salvaged().map(salvage_sentence);
         let reader = store.reader().map_err(store_failure)?;
         let desk_reader = Arc::new(Mutex::new(store.reader().map_err(store_failure)?));
         let uplink_reader = store.reader().map_err(store_failure)?;
@@ -398,7 +399,7 @@ fn confirmed_in_this_boot(config: &Config, clock: &Clock) -> bool {
     std::fs::read_to_string(desk::confirmation(config)).is_ok_and(|text| text.trim() == boot)
 }
 
-fn make_folder(folder: &FilePath) -> Result<(), Failure> {
+pub(crate) fn make_folder(folder: &FilePath) -> Result<(), Failure> {
     use std::os::unix::fs::DirBuilderExt;
     if folder.is_dir() {
         return Ok(());
@@ -440,6 +441,18 @@ fn open_store(config: &Config, clock: &Clock) -> Result<Store, Failure> {
     options.salvage = config.store.salvage;
     options.now_s = clock.now().wall.seconds();
     Store::open(&options).map_err(store_failure)
+}
+
+/// What a salvage kept and lost.
+fn salvage_sentence(report: &SalvageReport) -> String {
+    let sum = |rows: &std::collections::BTreeMap<String, u64>| rows.values().sum::<u64>();
+    format!(
+        "{} rows are kept, {} are lost, {} readings are decoded again; the damaged file is {}.",
+        sum(&report.kept),
+        sum(&report.lost),
+        report.decode_again,
+        report.moved_to.display()
+    )
 }
 
 /// Why the database cannot be used, with a next step for each cause.

@@ -18,9 +18,9 @@ use crate::control::{Command, Verb};
 use crate::intake::batch::{Batch, Surroundings, UNKNOWN_DEVICE};
 use crate::intake::directory::Directory;
 use crate::intake::{Arrival, Outcome};
-use crate::programme::Library;
 use crate::outreach::templates::{TemplateError, Templates};
 use crate::outreach::{self, notice};
+use crate::programme::Library;
 use crate::store::journal::{self, Kind, RowOutcome};
 use crate::store::{Store, StoreError, Tx, alert, command as commands, counter, observation};
 

@@ -11,8 +11,8 @@ use crate::config::Config;
 use crate::control::Command;
 use crate::control::execute::{CommandResult, Origin};
 use crate::household::Household;
-use crate::outreach::templates::Templates;
 use crate::outreach::Context;
+use crate::outreach::templates::Templates;
 use crate::path::{OpenError, Path, PathSettings};
 use crate::programme::Library;
 use crate::store::{Store, StoreError};
@@ -100,11 +100,6 @@ pub(super) fn check(config: &Config) -> Result<(), Failure> {
     let Some(file) = &config.household.file else { return Ok(()) };
     let text = std::fs::read_to_string(file).map_err(|e| Failure::file("read", file, &e))?;
     household(config, file, &text).map(drop)
-}
-
-/// A consistent copy of the database, made beside the running writer.
-pub(super) fn backup(_: &crate::store::Reader, _: &std::path::Path) -> Result<(), StoreError> {
-    Ok(())
 }
 
 /// Something came in from the broker: it is journalled, executed where it is a command, and answered.

@@ -5,8 +5,9 @@
 //! quarter of the rule's step) become tenths, rounded half away from zero; mg/dL, mmHg and per
 //! cent lose a ".0". So a median of 130.25 is shown as 130.3 and never as the limit itself.
 
-use hearth_shared::assess::trend::evaluate::Change;
-use hearth_shared::assess::trend::{Direction, Evaluation, Plan, RULE, Reason, Target, Verdict};
+use hearth_shared::assess::trend::{
+    Change, Direction, Evaluation, Plan, RULE, Reason, Target, Verdict,
+};
 use hearth_shared::observation::DisplayUnit;
 
 use crate::programme::plan::SummaryKind;

@@ -13,6 +13,7 @@ pub mod client;
 pub mod clock;
 pub mod completions;
 pub mod consume;
+pub mod contract;
 pub mod decode;
 pub mod device;
 pub mod exit;
@@ -64,7 +65,9 @@ pub enum Command {
     Status(status::Status),
     Decode(decode::Decode),
     Assess(assess::Assess),
+    Replay(replay::Replay),
     Consume(consume::Consume),
+    Contract(contract::Contract),
     Patient(patient::Patient),
     Plan(plan::Plan),
     Device(device::Device),
@@ -75,8 +78,7 @@ pub enum Command {
     Claim(claim::Claim),
     Clock(clock::Clock),
     Backup(backup::Backup),
-
-    Replay(replay::Replay),
+    Restore(backup::Restore),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -107,6 +109,7 @@ impl Command {
             Self::Decode(command) => command.run(),
             Self::Assess(command) => command.run(),
             Self::Consume(command) => command.run(),
+            Self::Contract(command) => command.run(),
             Self::Patient(command) => command.run(),
             Self::Plan(command) => command.run(),
             Self::Device(command) => command.run(),
@@ -117,6 +120,7 @@ impl Command {
             Self::Claim(command) => command.run(),
             Self::Clock(command) => command.run(),
             Self::Backup(command) => command.run(),
+            Self::Restore(command) => command.run(),
 
             Self::Replay(command) => command.run(),
             Self::Completions(command) => command.run(),

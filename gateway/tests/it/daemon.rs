@@ -46,7 +46,7 @@ fn glucose(sequence: u8, hour: u8, mg_per_dl: u8) -> String {
 }
 
 /// 2027-03-01T07:00:00Z.
-const START_MS: i64 = 1_803_884_400_000;
+pub const START_MS: i64 = 1_803_884_400_000;
 
 const HOUSEHOLD: &str = r#"
 [[patient]]
@@ -66,7 +66,7 @@ patient = "p1"
 from = "2027-02-01"
 "#;
 
-fn simulated_home(port: u16) -> Home {
+pub fn simulated_home(port: u16) -> Home {
     let home = Home::new(&format!(
         "[uplink]\nport = {port}\nconsumers = [\"ehr\"]\n\
          [embedded_broker]\nenabled = true\nlisten = \"127.0.0.1:{port}\"\n\
@@ -76,7 +76,7 @@ fn simulated_home(port: u16) -> Home {
     home
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -209,4 +209,26 @@ fn people_get_in_and_out_through_the_socket() {
     );
     assert!(ok(&["patient", "list", "--all"]).contains("p1"));
     assert_eq!(home.stop(), Some(0), "{}", home.said());
+}
+
+#[test]
+fn a_backup_is_made_while_it_runs_and_comes_back() {
+    let mut home = Home::quiet();
+    home.start();
+    assert!(home.run(&["patient", "add", "p1"]).status.success());
+    let made = home.run(&["backup", "copy"]);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    let again = home.run(&["backup", "copy"]);
+    assert_eq!(again.status.code(), Some(5), "a copy is never overwritten: {}", text(&again));
+    assert!(home.run(&["patient", "add", "p2"]).status.success());
+    let running = home.run(&["restore", "copy"]);
+    assert_eq!(running.status.code(), Some(7), "{}", text(&running));
+    assert_eq!(home.stop(), Some(0));
+
+    let restored = home.run(&["restore", "copy"]);
+    assert_eq!(restored.status.code(), Some(0), "{}", text(&restored));
+    home.start();
+    let list = text(&home.run(&["patient", "list", "--json"]));
+    assert!(list.contains("\"p1\"") && !list.contains("\"p2\""), "{list}");
+    assert_eq!(home.stop(), Some(0));
 }
