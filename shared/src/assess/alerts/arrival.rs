@@ -161,7 +161,7 @@ impl Engine {
                 let pulse_pressure = number - reading.diastolic();
                 let third = memory.recent(t, 10 * MINUTE);
                 !(20..=100).contains(&pulse_pressure)
-                    || third.is_some_and(|before| (before - number).abs() > 20)
+                    || third.is_some_and(|before| before.abs_diff(number) > 20)
             }
             Quantity::Temperature => number < 350,
             _ => false,

@@ -28,7 +28,7 @@ impl Ladder {
     /// When the next step is due, Unix seconds; `None` after the last one.
     pub(super) fn due(self) -> Option<u64> {
         let after = STEPS.get(usize::from(self.step).checked_sub(1)?)?;
-        Some(self.base + after)
+        Some(self.base.saturating_add(*after))
     }
 }
 
@@ -109,7 +109,7 @@ impl RuleState {
                 self.pressed = true;
                 self.acknowledged = Some(turn.context.now);
                 if let Some(ladder) = self.ladder.as_mut().filter(|ladder| ladder.step == 1) {
-                    ladder.base += PUT_OFF;
+                    ladder.base = ladder.base.saturating_add(PUT_OFF);
                 }
                 self.go(turn, Phase::Active, Reason::AckPatient);
             }

@@ -389,7 +389,7 @@ impl RuleState {
         }
         if let Some(ladder) = self.ladder.take() {
             turn.notices.ladder(turn.rule, self.level, ladder.step, self.late);
-            let next = Ladder { step: ladder.step + 1, ..ladder };
+            let next = Ladder { step: ladder.step.saturating_add(1), ..ladder };
             self.ladder = next.due().map(|_| next);
         }
         false

@@ -410,6 +410,32 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// The store checks its rows; a snapshot that is damaged all the same must not end the run.
+    #[test]
+    fn a_damaged_snapshot_never_panics(
+        patient in any_patient(), events in series(true), more in vec(wild_event(), 0..20),
+        damage in vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let mut engine = Engine::new(patient.settings);
+        for event in &events {
+            engine.handle(&patient.plan(), &patient.limits, event, &mut Log::default());
+        }
+        let mut bytes = postcard::to_allocvec(&engine).unwrap();
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Ok(mut engine) = postcard::from_bytes::<Engine>(&bytes) {
+            for event in more.iter().chain(&events) {
+                engine.handle(&patient.plan(), &patient.limits, event, &mut Log::default());
+            }
+        }
+    }
+}
+
 #[test]
 fn the_state_is_small_while_little_is_in_use() {
     let size = |engine: &Engine| postcard::to_allocvec(engine).unwrap().len();
