@@ -84,8 +84,8 @@ impl Place {
     }
 }
 
-/// Holds a database in memory while no [`Store`] does: the disk that outlives a crash of the process
-/// in a simulation. Dropping it (and every store on it) forgets everything.
+/// Holds a database in memory while no [`Store`] does: the disk that outlives a crash of the
+/// process in a simulation. Dropping it (and every store on it) forgets everything.
 #[derive(Debug)]
 pub struct MemoryDisk {
     name: String,
@@ -173,8 +173,8 @@ impl Reader {
         let connection = place.connect(flags)?;
         let found = identify(&connection, &place).map_err(|e| name_place(e, &place))?;
         if found != SCHEMA {
-            // An older schema lacks tables that the queries name; the daemon migrates it at its start.
-            return Err(StoreError::Newer { path: path.to_owned(), found, known: SCHEMA });
+            // It lacks tables that the queries name; only the writer migrates.
+            return Err(StoreError::Older { path: path.to_owned(), found, known: SCHEMA });
         }
         reading(connection)
     }
@@ -263,7 +263,8 @@ fn settle(connection: &Connection, place: &Place) -> Result<(), StoreError> {
     if place.path().is_some() {
         connection.pragma_update(None, "journal_mode", "wal")?;
         assert_text(connection, "journal_mode", "wal")?;
-        // SQLite's own checkpoint hides a failed sync; `Store::transaction` does it where it is seen.
+        // SQLite's own checkpoint hides a failed sync; `Store::transaction` does it where it is
+        // seen.
         connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
         connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
         assert_setting(connection, "wal_autocheckpoint", 0)?;
