@@ -244,6 +244,17 @@ fn identify(connection: &Connection, place: &Place) -> Result<i64, StoreError> {
     let tables: i64 =
         connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0))?;
     let path = || place.path().map_or_else(|| PathBuf::from("memory"), Path::to_path_buf);
+    let ours: i64 = connection.query_row(
+        "select count(*) from sqlite_schema
+         where type = 'table' and name in ('journal', 'observation', 'outbox')",
+        [],
+        |row| row.get(0),
+    )?;
+    if ours == 3 && (id != APPLICATION_ID || version == 0) {
+        // Our tables under another mark: the first page is damaged, not somebody else's.
+        let finding = format!("application id {id:#x}, schema {version}");
+        return Err(StoreError::Damaged { path: path(), findings: vec![finding] });
+    }
     if id != APPLICATION_ID && (tables > 0 || id != 0) {
         return Err(StoreError::Foreign { path: path(), found: id });
     }

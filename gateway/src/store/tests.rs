@@ -401,6 +401,25 @@ fn rubbish_instead_of_a_database_is_moved_aside_only_when_asked_to() {
 }
 
 #[test]
+fn a_damaged_mark_on_our_own_tables_is_damage_and_nobody_elses_file() {
+    for (mark, octet) in [("application id", 68), ("schema version", 63)] {
+        let (_folder, options) = folder();
+        let mut store = Store::open(&options).unwrap();
+        fill(&mut store, 0..5);
+        flush(store);
+        for end in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(open::beside(&options.path, end));
+        }
+        // Schema 2 becomes 0; `H` of the application id becomes another letter.
+        flip(&options.path, octet, 1);
+        let error = Store::open(&options).unwrap_err();
+        assert!(matches!(error, StoreError::Damaged { .. }), "{mark}: {error:?}");
+        let options = StoreOptions { salvage: true, now_s: 3, ..options };
+        assert_eq!(rows(&Store::open(&options).unwrap()), (5, 0, 0), "{mark}");
+    }
+}
+
+#[test]
 fn a_salvage_cut_off_between_its_renames_is_finished() {
     let (_folder, options) = folder();
     let mut store = Store::open(&options).unwrap();
