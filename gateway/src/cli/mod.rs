@@ -52,6 +52,7 @@ fn after_help() -> String {
         "Example:\n  hearth check-config --config hearth.toml\n  hearth run --config hearth.toml\n  \
          hearth status\n\n{}\n\
          Environment:\n  HEARTH_CONFIG  the configuration file, where no --config is given\n  \
+         HEARTH_LOG     what `hearth run` logs, as a filter: hearth_gateway=debug\n  \
          NO_COLOR       no colour",
         Exit::table()
     )

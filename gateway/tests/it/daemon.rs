@@ -38,7 +38,7 @@ fn a_second_daemon_on_the_same_data_is_refused() {
 }
 
 /// A glucose record (2A18): sequence, local time of the device, 53 mg/dL from a finger.
-fn glucose(sequence: u8, hour: u8, mg_per_dl: u8) -> String {
+pub fn glucose(sequence: u8, hour: u8, mg_per_dl: u8) -> String {
     // flags 02: concentration in kg/L, type and location; SFLOAT n × 10^-5 kg/L is n mg/dL.
     let record =
         [0x02, sequence, 0x00, 0xEB, 0x07, 0x03, 0x01, hour, 0x00, 0x00, mg_per_dl, 0xB0, 0x11];
