@@ -68,6 +68,7 @@ pub enum Command {
     Decode(decode::Decode),
     Assess(assess::Assess),
     Replay(replay::Replay),
+    Journal(journal::Journal),
     Consume(consume::Consume),
     Contract(contract::Contract),
     Patient(patient::Patient),
@@ -125,6 +126,7 @@ impl Command {
             Self::Restore(command) => command.run(),
 
             Self::Replay(command) => command.run(),
+            Self::Journal(command) => command.run(),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),
         }

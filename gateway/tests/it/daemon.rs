@@ -135,6 +135,14 @@ fn a_simulated_value_is_committed_assessed_and_published() {
     assert_eq!(of("observation"), 2, "{}", text(&output));
     assert!(of("alert") >= 1 && of("prompt") >= 1, "{}", text(&output));
 
+    // The journal is read beside the running gateway.
+    let exported = text(&home.run(&["journal", "export", "--json"]));
+    assert_eq!(exported.matches("\"state\":\"observed\"").count(), 2, "{exported}");
+    assert_eq!(exported.matches("\"source\":\"command\"").count(), 3, "{exported}");
+    let verified = home.run(&["journal", "verify"]);
+    assert_eq!(verified.status.code(), Some(0), "{}", text(&verified));
+    assert_eq!(home.run(&["journal", "stats", "--json"]).status.code(), Some(0));
+
     household.send(r#"{"event":"bye"}"#);
     home.wait("the household has left", |home| home.status()["radio"]["connected"] == false);
     assert_eq!(home.stop(), Some(0), "{}", home.said());
