@@ -388,7 +388,9 @@ impl Machine {
         self.fetch(now, out);
         self.view.in_flight = self.flights.len();
         self.view.state = self.state(now);
-        self.view.problem = self.problem().cloned();
+        if self.view.problem.as_ref() != self.problem() {
+            self.view.problem = self.problem().cloned();
+        }
     }
 
     /// What it looks like from outside.

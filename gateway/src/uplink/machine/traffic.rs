@@ -226,6 +226,9 @@ impl Machine {
 
     /// Answers replays that are through, saying which numbers are not kept any more.
     fn finish_replays(&mut self) {
+        if self.replays.is_empty() {
+            return;
+        }
         let mut rest = VecDeque::new();
         let mut done = Vec::new();
         while let Some(replay) = self.replays.pop_front() {
