@@ -164,7 +164,7 @@ mod tests {
         check("{", "not JSON");
         check("[]", "object");
         check(r#"{"id":"a","verb":"claim","wiht":{}}"#, "did you mean \"with\"?");
-        check(r#"{"id":"a","verb":"explode","with":{}}"#, "unknown variant");
+        check(r#"{"id":"a","verb":"explode","with":{}}"#, "`explode` is not known");
         check(r#"{"id":"","verb":"need_book","with":{"id":"n"}}"#, "\"id\" must");
         check(r#"{"id":"a","verb":"need_book","with":{"id":"n","x":1}}"#, "x");
         check(r#"{"id":"a","verb":"patient_add","with":{"id":"p","name":"Ann"}}"#, "local socket");
