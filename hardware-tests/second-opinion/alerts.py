@@ -102,9 +102,9 @@ def check_limits(rule, x, what):
     elif rule in ("O1", "O2"):
         good = 50 <= x["le"] < x["rearm"] <= 100
     elif rule == "W1":
-        good = 0 < x["rearm"] <= x["gain"]
+        good = 0 < x["rearm"] <= x["gain"] < 2**31  # no upper end is stated: what 32 bits hold
     elif rule == "W2":
-        good = 0 < x["rearm"] <= x["gain"] and x["rearm"] <= x["med"]
+        good = 0 < x["rearm"] <= x["gain"] < 2**31 and x["rearm"] <= x["med"] < 2**31
     else:
         good = 300 <= x["rearm"] <= x["ge"] <= 430
     need(good, what)
@@ -407,10 +407,11 @@ class Patient:
             self.tell("staff", rule.name, "A", "alert", **self.defer())
 
     def activate(self, rule, reason, level, late, t):
-        rule.late = late
+        rule.late, up = late, rule.state in ("Active", "Acked")
         self.say_state(rule, "Active", reason, level)
         rule.acked, rule.step, rule.deadline = None, None, None
-        rule.alerted = rule.summed = False
+        rule.alerted = rule.alerted and up
+        rule.summed = False
         recent = [a for a in rule.activations if self.now - a <= WEEK]
         rule.activations.append(self.now)
         if rule.name in WINDOW and not late:
@@ -426,12 +427,13 @@ class Patient:
 
     def supersede(self, rule):
         lesser = self.rules.get(LESSER.get(rule.name))
-        if lesser and not rule.late and lesser.state in ON:
+        if lesser and not rule.late and lesser.state != "Idle":
             self.say_state(lesser, "Idle", "superseded")
             lesser.step = lesser.deadline = None
 
     def rise(self, rule, reason, t):
-        """A11.5: U becomes C."""
+        """A11.5: U becomes C. Whatever makes it rise is new, so that a late activation is late no more."""
+        rule.late = False
         self.say_state(rule, "Active", reason, "C")
         rule.acked, rule.summed = None, False
         self.notify(rule, t)
@@ -478,7 +480,7 @@ class Patient:
             met = own[0] if idle else self.above_frozen(rule, v)
             rearm = rule.reference is not None and v - rule.reference < limits["rearm"]
             if rule.state == "Acked" and own[3] is not None and v - own[3] < limits["rearm"]:
-                met, rearm = False, True
+                rearm = True  # even if the gain on the frozen reference is still there
         elif name in ("G1", "G2") and reading.cgm:
             start = self.below.get(name)
             met = start is not None and t - start >= 15 * MINUTE if idle else v < limits["lo"]
@@ -493,6 +495,10 @@ class Patient:
         at_c = symptom and name in SYMPTOMS and holds(name, limits, v)
         level = "C" if at_c else rule.base_level
         before = rule.last
+        rearm = rearm and reading.may_refute() and before is not None and t > before
+        if rule.state in ("Active", "Acked") and rearm:
+            self.rearm(rule)
+            return
         if met:
             rule.last = t if rule.last is None else max(rule.last, t)
         if idle:
@@ -515,8 +521,6 @@ class Patient:
                 rule.level, rule.late, rule.alerted = old_level, old_late, old_alerted
         elif met:
             self.still_met(rule, reading, before, level, at_c)
-        elif rearm and reading.may_refute() and t > before:
-            self.rearm(rule)
 
     def still_met(self, rule, reading, before, level, at_c):
         """A11.5, 8, 9: Active or Acked, and the reading meets it."""
@@ -529,7 +533,6 @@ class Patient:
         if reading.off or reading.invalid:
             return
         if rule.level == "U" and at_c:
-            rule.late = False
             self.rise(rule, "symptom", t)
             return
         if rule.late:
@@ -684,26 +687,26 @@ class Patient:
         if reading.claim == "none":
             self.unclaimed(reading)
             return
-        if reading.cgm and reading.invalid:
-            return
-        if reading.t < self.plan["start"]:
-            if reading.plausible not in ("impossible", "harmless"):
-                self.remember(reading)
-                if q == "weight":
-                    reading.off_by_5kg = self.off_by_5kg(reading)
-                    self.keep_weight(reading)
-            return
-        if stamp_wrong or reading.plausible in ("impossible", "harmless"):
+        unusable = reading.plausible in ("impossible", "harmless")
+        before_start = reading.t < self.plan["start"]
+        if stamp_wrong or unusable and not before_start:
             self.device_notice(q)
-        if reading.plausible in ("impossible", "harmless"):
+        if unusable:
             return
         if q == "weight":
             reading.off_by_5kg = self.off_by_5kg(reading)
             if reading.off_by_5kg and self.plan["shared"]:
-                self.tell("hub", "A9", "A", "claim")
+                if not before_start:
+                    self.tell("hub", "A9", "A", "claim", **self.defer())
                 return
         self.remember(reading)
+        if before_start:
+            if q == "weight":
+                self.keep_weight(reading)
+            return
         if reading.cgm:
+            if reading.invalid:
+                return
             if self.last_cgm is not None and reading.t <= self.last_cgm:
                 return
             self.extend_runs(reading)
@@ -739,9 +742,7 @@ class Patient:
                 x = limits[name]
                 at_c = name in ("G1", "G3", "P3", "O1") or name == "T1" and x and x["level"] == "C"
                 if at_c and x and holds(name, x, reading.v):
-                    newest = self.newest.get(reading.q)
-                    late = self.now - reading.t > 2 * HOUR or newest is not None and reading.t < newest[0]
-                    late = dict(late=True) if late else {}
+                    late = dict(late=True) if self.now - reading.t > 2 * HOUR else {}
                     self.tell("staff", name, "C", "alert", **late)
                     self.tell("hub", name, "C", "alert", **late)
                     return
@@ -959,6 +960,320 @@ def selftest():
             print(f"example {case['id']}\n  expected {dump(expected)}\n  got      {dump(got)}")
     print(f"{35 - bad} of 35 worked examples")
     return 1 if bad else 0
+
+
+# ---- random cases -----------------------------------------------------------------------------------------------
+
+GAPS = dict(
+    fast=[0, 1, 30, 59, 60, 61, 119, 120, 121, 239, 240, 241, 299, 300, 301, 600],
+    minutes=[0, 59, 60, 120, 240, 299, 300, 301, 599, 600, 601, 840, 899, 900, 901, 1799, 1800, 1801, 3600],
+    hours=[300, 900, 1800, 3599, 3600, 3601, 7199, 7200, 7201, 4 * HOUR, 12 * HOUR, 20 * HOUR, DAY - 1, DAY, DAY + 1],
+    days=[60, 600, 1800, HOUR, 8 * HOUR, DAY - 600, DAY, DAY + 1, DAY + 1200, 2 * DAY, 3 * DAY, 3 * DAY + 1, WEEK,
+          WEEK + 1],
+)
+
+
+def near(rng, *centres):
+    return rng.choice(centres) + rng.choice([-2, -1, -1, 0, 0, 1, 1, 2])
+
+
+def random_limits(rng):
+    limits = {}
+    if rng.random() < 0.5:
+        return limits
+
+    def some(chance=0.2):
+        return rng.random() < chance
+
+    if some():
+        low = rng.choice([20, 45, 54, 60, 70])
+        limits["G1"] = dict(lo=low, rearm=rng.choice([low, low + 1, max(low, 70), 600]))
+    if some():
+        low = rng.choice([70, 71, 90])
+        limits["G2"] = dict(lo=low, rearm=rng.choice([low, low + 1, 100]))
+    if some():
+        high = rng.choice([300, 400, 600])
+        limits["G3"] = dict(hi=high, rearm=rng.choice([250, high, 20]))
+    if some():
+        high = rng.choice([180, 250, 300])
+        limits["G4"] = dict(hi=high, rearm=rng.choice([high, 150]))
+    if some():
+        limits["G5"] = dict(lo=rng.choice([54, 70, 80, 20]))
+    if some():
+        limits["P1"] = dict(sys=rng.choice([160, 180]), dia=115, rearm_sys=rng.choice([150, 160]), rearm_dia=115)
+    if some():
+        limits["P2"] = dict(sys=85, sym=rng.choice([85, 95]), rearm=rng.choice([95, 110]))
+    if some():
+        limits["P3"] = rng.choice([{}, {}, dict(sys=150, dia=100, rearm_sys=145), None])
+    if some():
+        limits["H1"] = rng.choice([dict(hi=110, lo=50, rearm_hi=105, rearm_lo=50), dict(rearm_lo=40), dict(hi=125)])
+    if some():
+        limits["O1"] = dict(le=rng.choice([87, 90, 94]), rearm=rng.choice([95, 96]))
+    if some():
+        limits["O2"] = dict(le=95, rearm=96)
+    if some():
+        limits["W1"] = rng.choice([dict(gain=91, rearm=91), dict(gain=200), dict(rearm=1)])
+    if some():
+        limits["W2"] = rng.choice([dict(gain=150, med=150, rearm=100), dict(med=136), dict(gain=300)])
+    if some(0.3):
+        limits["T1"] = dict(level=rng.choice(["U", "C", "C"])) | rng.choice([{}, dict(ge=375, rearm=375)])
+    for rule in TABLE:
+        if rng.random() < 0.04:
+            limits[rule] = None
+    full = {rule: x if x is None else LIMITS[rule] | x for rule, x in limits.items()}
+    for low, high, name in (("G1", "G2", "lo"), ("G4", "G3", "hi"), ("O1", "O2", "le")):
+        a, b = full.get(low, LIMITS[low]), full.get(high, LIMITS[high])
+        if a and b and a[name] > b[name] and rng.random() < 0.95:
+            limits.pop(low, None)
+            limits.pop(high, None)
+    return limits
+
+
+def random_plan(rng, base):
+    plan = {}
+    if rng.random() < 0.4:
+        plan["tz"] = rng.choice([0, 60, -300, 330, 765, -720, 840])
+    if rng.random() < 0.6:
+        plan["quiet"] = rng.choice([None, None, [600, 600], [540, 660], [600, 605], [0, 1439], [1439, 0], [700, 690]])
+    if rng.random() < 0.25:
+        plan["mute"] = []
+        for _ in range(rng.choice([1, 1, 2, 3])):
+            start = base + rng.choice([0, 60, 600, HOUR, -HOUR, DAY]) + rng.choice([0, 0, 5, 86400 * 3])
+            plan["mute"].append([start, start + rng.choice([1, 120, 900, HOUR, 12 * HOUR, 2 * DAY])])
+    if rng.random() < 0.08:
+        plan["prompts"] = rng.choice([True, False])
+    if rng.random() < 0.05:
+        plan["monitor"] = rng.choice([True, False])
+    if rng.random() < 0.3:
+        plan["shared"] = rng.choice([True, True, False])
+    if rng.random() < 0.15:
+        plan["start"] = base + rng.choice([0, 1, 600, DAY, -DAY, 3 * DAY])
+    if rng.random() < 0.2:
+        plan["others"] = [random_limits(rng) for _ in range(rng.choice([1, 1, 2, 3]))]
+    return plan
+
+
+class Generator:
+    def __init__(self, rng):
+        self.rng = rng
+        self.now = TEN + rng.choice([0, 0, 0, -HOUR, 2 * HOUR, 11 * HOUR, 13 * HOUR, rng.randrange(0, DAY)])
+        self.limits = random_limits(rng)
+        self.plan = random_plan(rng, self.now)
+        self.events, self.readings = [], []
+        self.weight = rng.choice([8000, 8000, 6500, 29500])
+        full = {}
+        for rule, default in LIMITS.items():
+            full[rule] = default | (self.limits.get(rule) or {})
+        self.full = full
+        self.trouble = rng.choice([0, 0, 0.05, 0.15])  # late, flagged, unclaimed
+        self.ids = rng.choice([0, 0, 0.3, 0.9])
+
+    def value(self, q):
+        rng, x = self.rng, self.full
+        if q in ("glucose", "cgm"):
+            if rng.random() < 0.04:
+                return "sat", rng.choice([1, -1])
+            kind = rng.random()
+            if kind < 0.5:
+                v = near(rng, x["G1"]["lo"], x["G2"]["lo"], x["G1"]["rearm"], x["G2"]["rearm"], x["G5"]["lo"])
+            elif kind < 0.8:
+                v = near(rng, x["G3"]["hi"], x["G3"]["rearm"], x["G4"]["hi"], x["G4"]["rearm"])
+            elif kind < 0.88:
+                v = near(rng, 10, 20, 38, 39, 401, 402, 600, 1000)
+            else:
+                v = rng.choice([100, 150, 45, 60, 260, 300, 450, 179, 301])
+            return "v", v
+        if q == "bp":
+            kind = rng.random()
+            high = near(rng, x["P1"]["sys"], x["P1"]["rearm_sys"], x["P2"]["sys"], x["P2"]["sym"], x["P2"]["rearm"],
+                        x["P3"]["sys"], x["P3"]["rearm_sys"])
+            low = near(rng, x["P1"]["dia"], x["P1"]["rearm_dia"], x["P3"]["dia"], 80, 80, 70)
+            if kind < 0.1:
+                high, low = near(rng, 60, 260, 20, 300), near(rng, 10, 30, 160, 200)
+            elif kind < 0.3:
+                low = high - near(rng, 0, 15, 20, 100)
+            elif kind < 0.6:
+                low = min(low, high - 25)
+            return "v", [high, low]
+        if q == "pulse":
+            return "v", near(rng, *x["H1"].values(), 70, 70, rng.choice([20, 25, 250, 300]))
+        if q == "spo2":
+            return "v", near(rng, x["O1"]["le"], x["O1"]["rearm"], x["O2"]["le"], x["O2"]["rearm"],
+                             rng.choice([50, 97, 97, 100]))
+        if q == "temp":
+            return "v", near(rng, x["T1"]["ge"], x["T1"]["rearm"], 370, 350, rng.choice([250, 300, 430, 450]))
+        kind = rng.random()
+        if kind < 0.06:
+            return "v", near(rng, 1, 2000, 30000, 40000)
+        if kind < 0.14:
+            return "v", self.weight + rng.choice([501, 500, 520, -501, -500, -600, 1000])
+        w = x[rng.choice(["W1", "W2"])]
+        v = self.weight + rng.choice([0, 0, 10, -20, *w.values(), *w.values()]) + rng.choice([-1, 0, 0, 1])
+        if rng.random() < 0.15:
+            self.weight += rng.choice([50, 90, 136, -90, -136, 226])
+        return "v", max(1, v)
+
+    def reading(self, q):
+        rng = self.rng
+        name, value = self.value(q)
+        r = dict(k="reading", t=self.now, arrived=self.now, q=q)
+        r[name] = value
+        if rng.random() < self.trouble * 2:
+            r["t"] -= rng.choice([1, 30, 60, 300, 900, 1800, HOUR, 2 * HOUR, 2 * HOUR + 1, 3 * HOUR, DAY, DAY + 1,
+                                  3 * DAY, WEEK])
+        elif rng.random() < 0.02:
+            r["t"] += rng.choice([1, 600, 601, DAY])
+        if rng.random() < self.trouble:
+            r["flags"] = rng.choice([["invalid"], ["suspect"], ["invalid", "suspect"], []])
+        if rng.random() < self.trouble:
+            r["claim"] = rng.choice(["none", "none", "person", "auto"])
+        if q == "weight" and rng.random() < 0.1:
+            r["claim"] = "person"
+        if rng.random() < self.ids:
+            r["id"] = rng.choice([len(self.readings), len(self.readings), rng.randrange(0, 100)])
+        if rng.random() < 0.2:
+            r["dev"] = rng.choice([0, 1, 2])
+        return r
+
+    def add(self, event):
+        self.events.append(event)
+        if event["k"] == "reading":
+            self.readings.append(event)
+
+    def cgm_run(self):
+        rng = self.rng
+        x = self.full
+        side = rng.choice(["low", "very low", "up", "high", "mixed"])
+        for _ in range(rng.choice([3, 4, 5, 8, 15])):
+            self.now += rng.choice([300, 300, 300, 300, 299, 301, 60, 900, 1800, 1801])
+            r = self.reading("cgm")
+            if rng.random() < 0.85 and side != "mixed":
+                r.pop("sat", None)
+                r["v"] = dict(zip(["low", "very low", "up", "high"], [
+                    x["G2"]["lo"] - 1 - rng.randrange(0, 10), x["G1"]["lo"] - 1 - rng.randrange(0, 18),
+                    x["G2"]["lo"] + rng.randrange(0, 15), x["G3"]["hi"] + rng.randrange(0, 5)]))[side]
+            self.add(r)
+
+    def burst(self):
+        """Several stored readings that arrive at once, sorted by their time."""
+        rng, q = self.rng, self.rng.choice(self.quantities)
+        found = []
+        for _ in range(rng.choice([2, 3, 6])):
+            r = self.reading(q)
+            r["t"] = self.now - rng.choice([0, 60, 600, HOUR, 2 * HOUR, 3 * HOUR, 20 * HOUR, DAY, 2 * DAY, 5 * DAY])
+            found.append(r)
+        for r in sorted(found, key=lambda r: r["t"]):
+            self.add(r)
+
+    def step(self):
+        rng = self.rng
+        self.now += rng.choice(GAPS[rng.choice(self.paces)])
+        kind = rng.random()
+        if kind < 0.66:
+            self.add(self.reading(rng.choice(self.quantities)))
+        elif kind < 0.70 and self.readings:
+            twin = copy.deepcopy(rng.choice(self.readings[-70:]))
+            twin["arrived"] = self.now
+            if rng.random() < 0.2:
+                twin["claim"] = rng.choice(["auto", "person", "none"])
+            self.add(twin)
+        elif kind < 0.76:
+            self.add(dict(k="tick", t=self.now))
+        elif kind < 0.82:
+            self.add(dict(k="symptom", t=self.now, q=rng.choice(["general", "bp", "pulse"])))
+        elif kind < 0.93:
+            rules = [rule for q in self.quantities for rule in RULES_OF[q]]
+            by = rng.choice(["patient", "staff", "staff"])
+            self.add(dict(k="ack", t=self.now, rule=rng.choice(rules), by=by))
+        elif kind < 0.95:
+            event = dict(k="set", t=self.now)
+            if rng.random() < 0.4:
+                event["tz"] = rng.choice([0, 60, 120, -300])
+            if rng.random() < 0.5:
+                event["prompts"] = rng.random() < 0.6
+            if rng.random() < 0.3:
+                event["monitor"] = rng.random() < 0.7
+            self.add(event)
+        elif kind < 0.97:
+            self.burst()
+        elif "cgm" in self.quantities:
+            self.cgm_run()
+
+    def case(self, number):
+        rng = self.rng
+        self.quantities = rng.sample(list(RULES_OF), rng.choice([1, 1, 1, 2, 2, 3, 7]))
+        if rng.random() < 0.15:
+            self.quantities = ["glucose", "cgm"]
+        self.paces = rng.choice([["fast"], ["minutes"], ["fast", "minutes"], ["hours"], ["minutes", "hours"], ["days"],
+                                 ["minutes", "minutes", "minutes", "days"], list(GAPS)])
+        steps = rng.choice([3, 8, 15, 30, 60] if rng.random() < 0.97 else [150, 300])
+        if self.quantities == ["weight"]:
+            self.paces = rng.choice([["days"], ["hours", "days"], ["minutes", "days"], list(GAPS)])
+        for _ in range(steps):
+            self.step()
+        if rng.random() < 0.7:
+            self.add(dict(k="tick", t=self.now + rng.choice([0, 60, 900, HOUR, DAY])))
+        case = dict(id=number, events=self.events)
+        if self.plan or rng.random() < 0.1:
+            case["plan"] = self.plan
+        if self.limits or rng.random() < 0.1:
+            case["limits"] = self.limits
+        if rng.random() < 0.04:
+            spoil(rng, case)
+        return case
+
+
+def spoil(rng, case):
+    """Makes one place of a case wrong, or at least odd."""
+    case = case if rng.random() < 0.97 else dict(case)
+    odd = [None, True, False, 1.0, 0.5, -1, 2**32, 2**32 - 1, 2**70, "", "x", "HI", [], [1], [1, 2], {}, 1000001, -1000000]
+    if rng.random() < 0.1:
+        case[rng.choice(["plan", "limits", "events", "more"])] = rng.choice(odd)
+        return
+    if rng.random() < 0.05:
+        case.pop(rng.choice(["id", "events"]))
+        return
+    if rng.random() < 0.2:
+        case["plan"] = dict(case.get("plan", {}))
+        case["plan"][rng.choice([*PLAN, "odd"])] = rng.choice(odd)
+        return
+    if rng.random() < 0.4:
+        case["limits"] = copy.deepcopy(case.get("limits", {}))
+        rule = rng.choice([*TABLE, "A9"])
+        if rng.random() < 0.2:
+            case["limits"][rule] = rng.choice(odd)
+            return
+        mine = dict(case["limits"].get(rule) or {})
+        name = rng.choice([*LIMITS.get(rule, {}), "odd"])
+        before = mine.get(name, LIMITS.get(rule, {}).get(name))
+        if type(before) is int and rng.random() < 0.7:
+            mine[name] = rng.choice([before - 1, before + 1, before + 10, before - 30, 2 * before, 0, 19, 20, 600, 601])
+        else:
+            mine[name] = rng.choice(odd)
+        case["limits"][rule] = mine
+        return
+    events = case["events"]
+    if not events:
+        return
+    index = rng.randrange(len(events))
+    event = copy.deepcopy(events[index])
+    kind = rng.random()
+    if kind < 0.2:
+        name = "arrived" if event["k"] == "reading" else "t"
+        event[name] -= rng.choice([1, 60, DAY])
+    elif kind < 0.4:
+        event.pop(rng.choice(list(event)))
+    elif kind < 0.5:
+        event[rng.choice(["v", "sat", "id", "q", "by", "tz", "flags", "odd"])] = rng.choice(odd)
+    elif kind < 0.53:
+        event = rng.choice(odd)
+    else:
+        event[rng.choice(list(event))] = rng.choice(odd + [[None, 3], ["invalid", 1], [120, 80.0], [True, 80], "staff"])
+    events[index] = event
+
+
+def random_case(rng, number):
+    return Generator(rng).case(number)
 
 
 def main():
