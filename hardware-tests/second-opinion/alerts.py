@@ -827,11 +827,17 @@ def run_case(case):
     return dict(notifications=patient.notices, transitions=patient.transitions)
 
 
+def not_json(name):
+    raise ValueError(name)
+
+
 def run_line(line):
-    """The result of one input line."""
+    """The result of one input line, text or bytes."""
     try:
-        case = json.loads(line)
+        text = line if isinstance(line, str) else line.decode("utf-8")
+        case = json.loads(text, parse_constant=not_json)  # Python would take NaN
         need(type(case) is dict, "plan")
+        dump(case).encode("utf-8")  # fails on half a surrogate pair, which is no text
     except (ValueError, RecursionError, Malformed):
         return dict(id=None, error="plan")
     ident = case.get("id")
@@ -1272,8 +1278,41 @@ def spoil(rng, case):
     events[index] = event
 
 
+EDGES = dict(G1=[20, 600], G2=[20, 600], G3=[20, 600], G4=[20, 600], G5=[20, 600], P1=[60, 260, 30, 160],
+             P2=[60, 260], P3=[60, 260, 30, 160], H1=[25, 250, 100], O1=[50, 100], O2=[50, 100], W1=[0, 1, 100],
+             W2=[0, 1, 100], T1=[300, 430])
+
+
+def edge_case(rng, number):
+    """Limits at and beside the ends of what is allowed, and no more."""
+    limits, event = {}, dict(k="tick", t=0)
+    for rule in rng.sample(TABLE, rng.choice([1, 1, 1, 2])):
+        x = limits[rule] = {}
+        for name, default in LIMITS[rule].items():
+            if name != "level" and rng.random() < 0.9:
+                edges = EDGES[rule]
+                if len(edges) == 4:
+                    edges = edges[:2] if "sys" in name else edges[2:]
+                edge = rng.choice([*edges, default]) if rng.random() < 0.5 else min(edges)
+                if name in ("hi", "sys", "dia", "rearm", "gain", "med", "ge", "rearm_hi") and rng.random() < 0.5:
+                    edge = max(edges)
+                x[name] = edge + rng.choice([-1, 0, 0, 0, 0, 1, 2])
+    if rng.random() < 0.2:
+        name = rng.choice(["t", "arrived", "id", "dev", "v"])
+        event = dict(k="reading", t=0, arrived=0, q="pulse", v=70)
+        event[name] = rng.choice([-1, 0, 2**32 - 1, 2**32, 1000000, 1000001, -1000000, -1000001])
+    case = dict(id=number, limits=limits, events=[event])
+    if rng.random() < 0.3:
+        name, values = rng.choice([("tz", [1440, 1441, -1440, -1441]), ("start", [0, -1, 2**32 - 1, 2**32]), (
+            "quiet", [[0, 1439], [0, 1440], [-1, 5], [1, 2, 3]]), ("mute", [[[0, 2**32 - 1]], [[-1, 5]], [[5]]])])
+        case["plan"] = {name: rng.choice(values)}
+        if rng.random() < 0.7:
+            case["limits"] = {}
+    return case
+
+
 def random_case(rng, number):
-    return Generator(rng).case(number)
+    return edge_case(rng, number) if rng.random() < 0.08 else Generator(rng).case(number)
 
 
 def main():
@@ -1285,10 +1324,11 @@ def main():
             print(json.dumps(random_case(rng, number)))
         return 0
     status = 0
-    for line in sys.stdin:
-        result = run_line(line)
-        status |= "error" in result
-        print(dump(result))
+    for line in sys.stdin.buffer:
+        if line.strip():
+            result = run_line(line)
+            status |= "error" in result
+            sys.stdout.buffer.write(dump(result).encode("utf-8") + b"\n")
     return status
 
 
