@@ -1076,6 +1076,10 @@ class Generator:
 
     def value(self, q):
         rng, x = self.rng, self.full
+        ends = dict(pulse=[20, 25, 250, 300], spo2=[50, 100], temp=[250, 300, 430, 450],
+                    weight=[1, 2000, 30000, 40000])
+        if q in ends and rng.random() < 0.06:
+            return "v", rng.choice(ends[q]) + rng.choice([-1, 0, 1])
         if q in ("glucose", "cgm"):
             if rng.random() < 0.04:
                 return "sat", rng.choice([1, -1])
@@ -1102,16 +1106,14 @@ class Generator:
                 low = min(low, high - 25)
             return "v", [high, low]
         if q == "pulse":
-            return "v", near(rng, *x["H1"].values(), 70, 70, rng.choice([20, 25, 250, 300]))
+            return "v", near(rng, *x["H1"].values(), 70, 70)
         if q == "spo2":
             return "v", near(rng, x["O1"]["le"], x["O1"]["rearm"], x["O2"]["le"], x["O2"]["rearm"],
-                             rng.choice([50, 97, 97, 100]))
+                             97)
         if q == "temp":
-            return "v", near(rng, x["T1"]["ge"], x["T1"]["rearm"], 370, 350, rng.choice([250, 300, 430, 450]))
+            return "v", near(rng, x["T1"]["ge"], x["T1"]["rearm"], 370, 350)
         kind = rng.random()
-        if kind < 0.06:
-            return "v", near(rng, 1, 2000, 30000, 40000)
-        if kind < 0.14:
+        if kind < 0.08:
             return "v", self.weight + rng.choice([501, 500, 520, -501, -500, -600, 1000])
         w = x[rng.choice(["W1", "W2"])]
         v = self.weight + rng.choice([0, 0, 10, -20, *w.values(), *w.values()]) + rng.choice([-1, 0, 0, 1])
