@@ -91,6 +91,7 @@ impl RuleState {
         }
         self.noticed = now;
         turn.notices.patient(turn.rule, self.level, NoticeKind::Repeat);
+        self.alerted |= turn.context.settings.prompts;
         if self.phase == Phase::Acked {
             turn.notices.staff(turn.rule, self.level, NoticeKind::Repeat, false);
         }

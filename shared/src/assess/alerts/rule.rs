@@ -69,7 +69,7 @@ pub(super) struct RuleState {
     pub(super) late: bool,
     /// The activation brought no notice of its own.
     pub(super) summarised: bool,
-    /// The patient got an alert since the rule was last Idle or Cleared.
+    /// The patient got an alert or a repeat since the rule was last Idle or Cleared.
     pub(super) alerted: bool,
     /// The patient has acknowledged this activation.
     pub(super) pressed: bool,
@@ -340,7 +340,10 @@ impl RuleState {
     fn rearm<S: Sink>(&mut self, turn: &mut Turn<'_, S>) {
         let staff = self.phase == Phase::Active;
         self.go(turn, if staff { Phase::Cleared } else { Phase::Idle }, Reason::Rearmed);
-        if self.level != Level::Advisory && !self.summarised {
+        if self.level != Level::Advisory {
+            // Staff heard nothing of an activation that went into a summary; the patient may
+            // have been alerted before, if it was a new episode of a rule still Active.
+            let staff = staff && !self.summarised;
             turn.notices.all_clear(turn.rule, self.level, self.alerted, staff);
         }
         self.end();

@@ -339,6 +339,25 @@ fn repeats_run_on_under_stop_but_are_held_back() {
 }
 
 #[test]
+fn whoever_was_alerted_hears_the_all_clear() {
+    // The alert was held back by STOP, its repeat was not.
+    told(
+        &Patient::default(),
+        "0 set prompts=false; 1 glucose 50; 2 set prompts=true; 6 glucose 50; 7 glucose 70",
+        "1 staff G1 C alert step=1; 6 patient G1 C repeat; 7 patient G1 C all_clear; \
+         7 staff G1 C all_clear",
+    );
+    // Alerted at the third activation; the fourth, a new episode three days later, is a summary.
+    let quick = Patient { quiet: None, ..with(r#"{"G2":{"rearm":71},"G5":null}"#) };
+    let three = "0 glucose 69; 1 glucose 71; 2 glucose 69; 3 glucose 71; 4 glucose 69";
+    let seen = quick.run(&events(&format!("{three}; 4325 glucose 69; 4326 glucose 71")));
+    let (transitions, notifications) = show(&seen);
+    assert!(transitions.ends_with("4325 G2 A>A U again; 4326 G2 A>C U rearmed"), "{transitions}");
+    let last = "4325 staff G2 U summary; 4326 patient G2 U all_clear";
+    assert!(notifications.ends_with(last), "{notifications}");
+}
+
+#[test]
 fn the_patient_presses_once_for_each_activation() {
     lives(
         &Patient::default(),
