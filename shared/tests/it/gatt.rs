@@ -60,7 +60,7 @@ fn may_be_shorter(characteristic: Characteristic, octets: &[u8], expected: &str)
 
 /// The project's own lines: `hex [e2e_crc=true|false] | expected or error kind | source`.
 fn own_vectors() -> Vec<Vector> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/gatt");
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();

@@ -79,7 +79,7 @@ fn all_reference_vectors_decode_as_expected() {
 }
 
 fn fixtures() -> Vec<(PathBuf, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/tests/vectors");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/tests/vectors/gatt");
     let files = std::fs::read_dir(folder).unwrap();
     files
         .map(|entry| entry.unwrap().path())
