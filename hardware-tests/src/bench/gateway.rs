@@ -81,6 +81,7 @@ fn free_port() -> Result<u16> {
 pub struct Daemon {
     child: Child,
     folder: tempfile::TempDir,
+    radio: UnixStream,
     ready_ms: f64,
 }
 
@@ -103,7 +104,7 @@ impl Daemon {
         )?;
         std::fs::write(folder.path().join("household.toml"), household())?;
         let started = Instant::now();
-        let child = Command::new(program)
+        let mut child = Command::new(program)
             .arg("run")
             .arg("--config")
             .arg(folder.path().join("hearth.toml"))
@@ -111,20 +112,22 @@ impl Daemon {
             .stderr(Stdio::null())
             .spawn()
             .with_context(|| format!("{} does not start", program.display()))?;
-        let mut daemon = Self { child, folder, ready_ms: 0.0 };
-        while UnixStream::connect(daemon.folder.path().join("radio.sock")).is_err() {
-            if let Some(status) = daemon.child.try_wait()? {
+        let radio = loop {
+            if let Ok(stream) = UnixStream::connect(folder.path().join("radio.sock")) {
+                break stream;
+            }
+            if let Some(status) = child.try_wait()? {
                 bail!("the gateway ended at once: {status}");
             }
             ensure!(started.elapsed() < Duration::from_secs(20), "the gateway does not come up");
             std::thread::sleep(Duration::from_micros(500));
-        }
-        daemon.ready_ms = started.elapsed().as_secs_f64() * 1000.0;
-        Ok(daemon)
+        };
+        let ready_ms = started.elapsed().as_secs_f64() * 1000.0;
+        Ok(Self { child, folder, radio, ready_ms })
     }
 
     fn radio(&self) -> Result<UnixStream> {
-        let mut stream = UnixStream::connect(self.folder.path().join("radio.sock"))?;
+        let mut stream = self.radio.try_clone()?;
         let reader = stream.try_clone()?;
         std::thread::spawn(move || {
             let mut lines = BufReader::new(reader).lines();
@@ -237,7 +240,7 @@ pub fn sustained(program: &Path, python: Option<&Python>) -> Result<()> {
             octets.iter().map(|octet| format!("{octet:02x}")).collect::<String>() + "\n"
         })
         .collect();
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut ours, mut single, mut batched) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let Some(broker) = MosquittoPeer::start()? else {
             println!("  not run: Mosquitto is not installed");
@@ -251,26 +254,29 @@ pub fn sustained(program: &Path, python: Option<&Python>) -> Result<()> {
         let last = wait_for(&heard, SUSTAINED)?;
         ours.push(rate(SUSTAINED, last.duration_since(started).as_secs_f64()));
         drop(daemon);
-        if let Some(python) = python {
+        for (batch, figures) in [(1, &mut single), (100, &mut batched)] {
+            let Some(python) = python else { continue };
             let folder = tempfile::tempdir_in(".")?;
             let arguments = [
                 "--database".to_owned(),
                 folder.path().join("script.db").display().to_string(),
                 "--port".to_owned(),
                 broker.port.to_string(),
+                "--batch".to_owned(),
+                batch.to_string(),
             ];
-            theirs.push(rate(
-                SUSTAINED,
-                seconds(&python.run("straightforward.py", &arguments, &hex)?),
-            ));
+            let result = python.run("straightforward.py", &arguments, &hex)?;
+            figures.push(rate(SUSTAINED, seconds(&result)));
         }
     }
     row("Hearth (the daemon)", "readings/s", &ours);
-    if theirs.is_empty() {
+    if single.is_empty() {
         println!("  the straightforward script: not run, its packages are not installed");
     } else {
-        row("straightforward script (Python)", "readings/s", &theirs);
-        ratio("Hearth / script", &ours, &theirs);
+        row("script (Python), a commit per reading", "readings/s", &single);
+        row("script (Python), a commit per 100", "readings/s", &batched);
+        ratio("Hearth / script, a commit per reading", &ours, &single);
+        ratio("Hearth / script, a commit per 100", &ours, &batched);
     }
     Ok(())
 }

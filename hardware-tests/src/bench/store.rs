@@ -91,35 +91,67 @@ struct Rows {
     rows: Vec<Vec<Value>>,
 }
 
-fn read_back(file: &FilePath) -> Result<(Vec<String>, Vec<Rows>)> {
+/// The schema, the rows that were there before the readings, and the rows of the readings.
+struct Written {
+    schema: Vec<String>,
+    before: Vec<Rows>,
+    readings: Vec<Rows>,
+}
+
+fn read_back(file: &FilePath) -> Result<Written> {
     let db = Connection::open(file)?;
     let mut schema = db.prepare(
         "select sql from sqlite_schema where sql is not null and name not like 'sqlite_%'",
     )?;
     let schema: Vec<String> = schema.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let mut all = Vec::new();
-    for table in TABLES {
-        let mut statement = db.prepare(&format!("select * from {table}"))?;
+    let mut tables = db.prepare(
+        "select name from sqlite_schema where type = 'table' and name not like 'sqlite_%'",
+    )?;
+    let tables: Vec<String> = tables.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let (mut before, mut readings) = (Vec::new(), Vec::new());
+    for table in &tables {
+        // In the order in which Hearth wrote them: an owner's series is kept by time.
+        let order = if table == "series" { " order by observation_seq" } else { "" };
+        let mut statement = db.prepare(&format!("select * from {table}{order}"))?;
         let columns = statement.column_count();
         let rows = statement
             .query_map([], |row| (0..columns).map(|at| row.get(at)).collect())?
             .collect::<Result<Vec<Vec<Value>>, _>>()?;
         let places = vec!["?"; columns].join(", ");
-        all.push(Rows { insert: format!("insert into {table} values ({places})"), rows });
+        let rows =
+            Rows { insert: format!("insert or replace into {table} values ({places})"), rows };
+        let list = if TABLES.contains(&table.as_str()) { &mut readings } else { &mut before };
+        list.push(rows);
     }
-    Ok((schema, all))
+    // The journal also holds the commands that set the household up.
+    let observations = readings.iter().find(|rows| rows.insert.contains("observation"));
+    let observations = observations.map_or(0, |rows| rows.rows.len());
+    for rows in readings.iter_mut().filter(|rows| rows.insert.contains("into journal")) {
+        let commands = rows.rows.len().saturating_sub(observations);
+        let insert = rows.insert.clone();
+        before.push(Rows { insert, rows: rows.rows.drain(..commands).collect() });
+    }
+    readings.sort_by_key(|rows| TABLES.iter().position(|table| rows.insert.contains(table)));
+    Ok(Written { schema, before, readings })
 }
 
-fn raw(file: &FilePath, schema: &[String], all: &[Rows], batches: usize) -> Result<f64> {
+fn raw(file: &FilePath, written: &Written, batches: usize) -> Result<f64> {
     let mut db = Connection::open(file)?;
     db.execute_batch("pragma journal_mode = wal; pragma synchronous = full;")?;
-    for sql in schema {
+    for sql in &written.schema {
         db.execute_batch(sql)?;
     }
+    db.execute_batch("pragma foreign_keys = off")?;
+    for table in &written.before {
+        for row in &table.rows {
+            db.execute(&table.insert, rusqlite::params_from_iter(row))?;
+        }
+    }
+    db.execute_batch("pragma foreign_keys = on")?;
     let started = Instant::now();
     for batch in 0..batches {
         let tx = db.transaction()?;
-        for table in all {
+        for table in &written.readings {
             let size = table.rows.len().div_ceil(batches);
             let from = (batch * size).min(table.rows.len());
             let to = ((batch + 1) * size).min(table.rows.len());
@@ -148,9 +180,9 @@ pub fn commits() -> Result<()> {
         for round in 0..ROUNDS {
             let file = folder.path().join(format!("hearth-{batch}-{round}.db"));
             ours.push(rate(count, hearth(&file, arrivals, batch)?));
-            let (schema, rows) = read_back(&file)?;
+            let written = read_back(&file)?;
             let file = folder.path().join(format!("raw-{batch}-{round}.db"));
-            theirs.push(rate(count, raw(&file, &schema, &rows, count.div_ceil(batch))?));
+            theirs.push(rate(count, raw(&file, &written, count.div_ceil(batch))?));
         }
         row("Hearth (decode, rules, alerts, outbox)", "readings/s", &ours);
         row("raw SQLite, the same rows", "readings/s", &theirs);
