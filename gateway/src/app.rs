@@ -135,7 +135,7 @@ impl Gateway {
         let (queued, queued_seen) = watch::channel(false);
         let full = Arc::new(AtomicBool::new(false));
         let signals = custody::Signals { committed, queued, full: full.clone() };
-        let (thread, ended) = custody::spawn(path, reader, requests, signals)
+        let (thread, ended) = custody::spawn(config.gateway.id.clone(), path, reader, requests, signals)
             .map_err(|error| internal(&format!("the writer did not start: {}", plain(&error))))?;
 
         let (tell_notes, notes) = watch::channel(Vec::new());

@@ -6,8 +6,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Now;
 use crate::control::Command;
+use crate::control::execute::{CommandResult, Origin};
 use crate::intake::{Arrival, Outcome};
-use crate::uplink::message::Answer;
 use crate::uplink::source::WriteRequest;
 
 /// Requests that may wait. Each source has one batch under way and each client one request: a few dozen at
@@ -29,25 +29,6 @@ pub enum WriteError {
     /// The gateway stops.
     #[error("the gateway stops")]
     Gone,
-}
-
-/// Where a command came from; stands in the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The local socket.
-    Socket,
-    /// A message.
-    Mqtt,
-}
-
-impl Origin {
-    /// The word in the journal.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Socket => "socket",
-            Self::Mqtt => "mqtt",
-        }
-    }
 }
 
 /// Work that the owner of another room brings along, done on the writer's thread.
@@ -81,7 +62,7 @@ pub enum Request {
         /// When.
         now: Now,
         /// What became of it.
-        reply: Reply<Answer>,
+        reply: Reply<CommandResult>,
     },
     /// The id of the device with this address.
     DeviceAt {
@@ -158,7 +139,7 @@ impl Writer {
         command: Command,
         origin: Origin,
         now: Now,
-    ) -> Result<Answer, WriteError> {
+    ) -> Result<CommandResult, WriteError> {
         let command = Box::new(command);
         self.ask(|reply| Request::Execute { command, origin, now, reply }).await
     }

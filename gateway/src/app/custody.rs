@@ -36,6 +36,7 @@ pub(super) enum End {
 
 /// Starts the thread. The second value becomes ready when it ends.
 pub(super) fn spawn(
+    gateway: String,
     path: Path,
     reader: Reader,
     requests: mpsc::Receiver<Request>,
@@ -43,7 +44,7 @@ pub(super) fn spawn(
 ) -> std::io::Result<(JoinHandle<()>, oneshot::Receiver<End>)> {
     let (ended, end) = oneshot::channel();
     let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
-        let mut custody = Custody { path, reader, requests, signals, fatal: None };
+        let mut custody = Custody { path, reader, requests, signals, fatal: None, gateway };
         let how = custody.run();
         let _ = ended.send(how);
     })?;
@@ -56,6 +57,7 @@ struct Custody {
     requests: mpsc::Receiver<Request>,
     signals: Signals,
     fatal: Option<String>,
+    gateway: String,
 }
 
 impl Custody {
@@ -124,7 +126,7 @@ impl Custody {
                 let _ = reply.send(self.settled(done));
             }
             Request::Execute { command, origin, now, reply } => {
-                let done = self.path.execute(&command, origin, now);
+                let done = rooms::execute(&mut self.path, &command, origin, now);
                 let _ = reply.send(self.settled(done));
             }
             Request::DeviceAt { address, reply } => {
@@ -145,7 +147,8 @@ impl Custody {
         let WriteRequest { token, write, reply } = request;
         let done = match write {
             UplinkWrite::Incoming { to, payload, problem } => {
-                rooms::incoming(&mut self.path, to, &payload, problem.as_deref(), now)
+                let came = (to, payload.as_slice(), problem.as_deref());
+                rooms::incoming(&mut self.path, &self.gateway, came, now)
             }
             write => self.path.store().transaction(|tx| source::apply(tx, &write, now.wall)),
         };

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::rooms;
 use crate::clock::Clock;
 use crate::config::{Adapter, Config};
+use crate::control::execute::Origin;
 use crate::control::query::{Answer, List, Listing, Request};
 use crate::control::socket::Answers;
 use crate::control::status::{
@@ -21,7 +22,7 @@ use crate::control::status::{
 use crate::control::{Command, Verb};
 use crate::radio::simulated::RadioState;
 use crate::store::{Reader, StoreError, listing};
-use crate::writer::{Origin, WriteError, Writer};
+use crate::writer::{WriteError, Writer};
 
 /// Everything the desk needs to answer.
 pub(super) struct Desk {
@@ -149,8 +150,10 @@ impl Desk {
             };
         }
         match self.writer.execute(command, Origin::Socket, self.clock.now()).await {
-            Ok(answer) if answer.ok => Answer::Done { result: answer.result.unwrap_or_default() },
-            Ok(answer) => Answer::refused("refused", answer.error.unwrap_or_default()),
+            Ok(done) if done.done => {
+                Answer::Done { result: serde_json::to_value(done).unwrap_or_default() }
+            }
+            Ok(not) => Answer::refused(&not.code, not.sentence),
             Err(error) => refused(&error),
         }
     }

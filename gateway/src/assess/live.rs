@@ -18,7 +18,9 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::wording;
+use super::{claims, wording};
+use crate::clock::Now;
+use crate::control::execute::{LiveAlerts, LiveAnswer, LiveEvent};
 use crate::intake::identity::{alert_id, notice_id};
 use crate::outreach::local;
 use crate::store::observation::{self, Observation};
@@ -69,6 +71,45 @@ pub struct Case<'a> {
     pub shared: bool,
     /// A person said whose it is.
     pub claimed: bool,
+}
+
+/// Carries commands to the rules, inside the command's transaction.
+#[derive(Debug)]
+pub struct Desk<'a> {
+    /// The engines.
+    pub live: &'a mut Live,
+    /// What patients are to be told.
+    pub notices: &'a mut Vec<PatientNotice>,
+}
+
+impl LiveAlerts for Desk<'_> {
+    fn event(
+        &mut self,
+        tx: &Tx<'_>,
+        patient: &str,
+        event: LiveEvent,
+        now: Now,
+    ) -> Result<LiveAnswer, StoreError> {
+        let at = now.wall;
+        match event {
+            LiveEvent::Acknowledge { rule, by } => {
+                if alert::open(tx, patient, rule.as_str())?.is_none() {
+                    let why = format!("No alert {} of this patient is open.", rule.as_str());
+                    return Ok(LiveAnswer::Ignored(why));
+                }
+                self.live.acknowledge(tx, patient, (rule, by), at, self.notices)?;
+            }
+            LiveEvent::Symptom(symptom) => {
+                self.live.symptom(tx, patient, symptom, at, self.notices)?;
+            }
+            LiveEvent::Settings => self.live.settings_changed(tx, patient, at, self.notices)?,
+            LiveEvent::Claim { observation, decided_by } => {
+                let claim = claims::Claim { observation, patient, by: &decided_by };
+                return claims::claim(tx, self, &claim, at);
+            }
+        }
+        Ok(LiveAnswer::Taken)
+    }
 }
 
 /// One patient's configuration and engine.

@@ -84,13 +84,7 @@ impl Alert {
             ),
             Action::Show { id, format, daemon } => shown(&daemon, format, Listing::Alerts, id),
             Action::Acknowledge { patient, rule, by, format, daemon } => {
-                let said = format!("Alert {rule} of {patient} is acknowledged.");
-                done(
-                    &daemon,
-                    format,
-                    Verb::AlertAcknowledge(Acknowledge { patient, rule, by }),
-                    &said,
-                )
+                done(&daemon, format, Verb::AlertAcknowledge(Acknowledge { patient, rule, by }))
             }
         }
     }

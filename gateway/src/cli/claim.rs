@@ -61,8 +61,7 @@ impl Claim {
                 "Every reading has an owner.",
             ),
             Action::Assign { observation, patient, format, daemon } => {
-                let said = format!("The reading {observation} belongs to {patient}.");
-                done(&daemon, format, Verb::Claim(Claimed { observation, patient }), &said)
+                done(&daemon, format, Verb::Claim(Claimed { observation, patient }))
             }
         }
     }

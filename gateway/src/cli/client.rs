@@ -115,18 +115,13 @@ impl Daemon {
     }
 }
 
-/// Executes a command and says so: `said` to people, the gateway's result to programs.
-pub(super) fn done(
-    daemon: &Daemon,
-    format: Format,
-    verb: Verb,
-    said: &str,
-) -> Result<Exit, Failure> {
+/// Executes a command and prints what the gateway says: its sentence to people, the whole result to programs.
+pub(super) fn done(daemon: &Daemon, format: Format, verb: Verb) -> Result<Exit, Failure> {
     let result = daemon.execute(verb)?;
     if format.json {
         print::out(&format!("{result}\n"))?;
     } else {
-        print::out(&format!("{said}\n"))?;
+        print::out(&format!("{}\n", print::cell(result.get("sentence"))))?;
         for remark in result.get("remarks").and_then(Value::as_array).into_iter().flatten() {
             print::out(&format!("note: {}\n", print::cell(Some(remark))))?;
         }

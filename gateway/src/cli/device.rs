@@ -129,7 +129,6 @@ impl Device {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         match self.action {
             Action::Add { id, kind, model, address, zone, expected_interval_s, format, daemon } => {
-                let said = format!("Device {id} is on the roster.");
                 done(
                     &daemon,
                     format,
@@ -141,7 +140,6 @@ impl Device {
                         zone,
                         expected_interval_s,
                     }),
-                    &said,
                 )
             }
             Action::Edit {
@@ -153,30 +151,20 @@ impl Device {
                 expected_interval_s,
                 format,
                 daemon,
-            } => {
-                let said = format!("Device {id} is changed.");
-                done(
-                    &daemon,
-                    format,
-                    Verb::DeviceEdit(DeviceSettings {
-                        id,
-                        kind,
-                        model,
-                        address,
-                        zone,
-                        expected_interval_s,
-                    }),
-                    &said,
-                )
-            }
+            } => done(
+                &daemon,
+                format,
+                Verb::DeviceEdit(DeviceSettings {
+                    id,
+                    kind,
+                    model,
+                    address,
+                    zone,
+                    expected_interval_s,
+                }),
+            ),
             Action::Assign { id, patient, slot, from, format, daemon } => {
-                let said = format!("Device {id} belongs to {patient}.");
-                done(
-                    &daemon,
-                    format,
-                    Verb::DeviceAssign(DeviceAssign { id, patient, slot, from }),
-                    &said,
-                )
+                done(&daemon, format, Verb::DeviceAssign(DeviceAssign { id, patient, slot, from }))
             }
             Action::List { all, format, daemon } => listed(
                 &daemon,
@@ -195,8 +183,7 @@ impl Device {
             ),
             Action::Show { id, format, daemon } => shown(&daemon, format, Listing::Devices, id),
             Action::Close { id, format, daemon } => {
-                let said = format!("Device {id} is out of use.");
-                done(&daemon, format, Verb::DeviceClose(Target { id }), &said)
+                done(&daemon, format, Verb::DeviceClose(Target { id }))
             }
         }
     }

@@ -109,7 +109,13 @@ pub struct Failure {
 impl Failure {
     /// A failure whose code is the exit code's word.
     pub fn new(exit: Exit, sentence: impl Into<String>) -> Self {
-        Self { exit, code: exit.word().to_owned(), sentence: sentence.into(), next: None }
+        let mut sentence: String = sentence.into();
+        // Causes bring their own full stop or none.
+        sentence.truncate(sentence.trim_end_matches(['.', ' ']).len());
+        if !sentence.ends_with(['?', '!']) {
+            sentence.push('.');
+        }
+        Self { exit, code: exit.word().to_owned(), sentence, next: None }
     }
 
     /// The same with a next step.

@@ -12,6 +12,7 @@ pub mod claim;
 pub mod client;
 pub mod clock;
 pub mod completions;
+pub mod consume;
 pub mod decode;
 pub mod device;
 pub mod exit;
@@ -62,6 +63,7 @@ pub enum Command {
     Status(status::Status),
     Decode(decode::Decode),
     Assess(assess::Assess),
+    Consume(consume::Consume),
     Patient(patient::Patient),
     Plan(plan::Plan),
     Device(device::Device),
@@ -102,6 +104,7 @@ impl Command {
             Self::Status(command) => command.run(),
             Self::Decode(command) => command.run(),
             Self::Assess(command) => command.run(),
+            Self::Consume(command) => command.run(),
             Self::Patient(command) => command.run(),
             Self::Plan(command) => command.run(),
             Self::Device(command) => command.run(),

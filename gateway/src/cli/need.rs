@@ -94,12 +94,10 @@ impl Need {
             ),
             Action::Show { id, format, daemon } => shown(&daemon, format, Listing::Needs, id),
             Action::Book { id, format, daemon } => {
-                let said = format!("The visit of need {id} is booked.");
-                done(&daemon, format, Verb::NeedBook(Target { id }), &said)
+                done(&daemon, format, Verb::NeedBook(Target { id }))
             }
             Action::Close { id, outcome, note, format, daemon } => {
-                let said = format!("Need {id} is closed.");
-                done(&daemon, format, Verb::NeedClose(Outcome { id, outcome, note }), &said)
+                done(&daemon, format, Verb::NeedClose(Outcome { id, outcome, note }))
             }
         }
     }

@@ -212,12 +212,10 @@ impl Patient {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         match self.action {
             Action::Add { settings, format, daemon } => {
-                let said = format!("Patient {} is enrolled.", settings.id);
-                done(&daemon, format, Verb::PatientAdd(settings.into()), &said)
+                done(&daemon, format, Verb::PatientAdd(settings.into()))
             }
             Action::Edit { settings, format, daemon } => {
-                let said = format!("Patient {} is changed.", settings.id);
-                done(&daemon, format, Verb::PatientEdit(settings.into()), &said)
+                done(&daemon, format, Verb::PatientEdit(settings.into()))
             }
             Action::List { all, format, daemon } => listed(
                 &daemon,
@@ -237,24 +235,19 @@ impl Patient {
             ),
             Action::Show { id, format, daemon } => shown(&daemon, format, Listing::Patients, id),
             Action::Pause { id, from, to, reason, format, daemon } => {
-                let said = format!("Nothing is planned for {id} from {from} to {to}.");
-                done(&daemon, format, Verb::PatientPause(Pause { id, from, to, reason }), &said)
+                done(&daemon, format, Verb::PatientPause(Pause { id, from, to, reason }))
             }
             Action::Mute { id, from, until, format, daemon } => {
-                let said = format!("{id} is muted until {until}; critical alerts go on.");
-                done(&daemon, format, Verb::PatientMute(Mute { id, from, until }), &said)
+                done(&daemon, format, Verb::PatientMute(Mute { id, from, until }))
             }
             Action::Symptom { id, symptom, format, daemon } => {
-                let said = format!("The symptom of {id} is recorded.");
-                done(&daemon, format, Verb::PatientSymptom(Symptom { id, symptom }), &said)
+                done(&daemon, format, Verb::PatientSymptom(Symptom { id, symptom }))
             }
             Action::Close { id, format, daemon } => {
-                let said = format!("{id} is no longer monitored.");
-                done(&daemon, format, Verb::PatientClose(Target { id }), &said)
+                done(&daemon, format, Verb::PatientClose(Target { id }))
             }
             Action::Erase { id, format, daemon } => {
-                let said = format!("Name and contact of {id} are erased.");
-                done(&daemon, format, Verb::PatientErase(Target { id }), &said)
+                done(&daemon, format, Verb::PatientErase(Target { id }))
             }
         }
     }

@@ -109,18 +109,13 @@ fn object(text: &str) -> Result<serde_json::Map<String, serde_json::Value>, Stri
 impl Plan {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         match self.action {
-            Action::Assign { id, patient, programme, start, overrides, format, daemon } => {
-                let said = format!("Plan {id} has started for {patient}.");
-                done(
-                    &daemon,
-                    format,
-                    Verb::PlanAssign(PlanAssign { id, patient, programme, start, overrides }),
-                    &said,
-                )
-            }
+            Action::Assign { id, patient, programme, start, overrides, format, daemon } => done(
+                &daemon,
+                format,
+                Verb::PlanAssign(PlanAssign { id, patient, programme, start, overrides }),
+            ),
             Action::Event { id, day, event, note, format, daemon } => {
-                let said = format!("The event of {day} is recorded for plan {id}.");
-                done(&daemon, format, Verb::PlanEvent(PlanEvent { id, day, event, note }), &said)
+                done(&daemon, format, Verb::PlanEvent(PlanEvent { id, day, event, note }))
             }
             Action::List { patient, all, format, daemon } => listed(
                 &daemon,
@@ -139,8 +134,7 @@ impl Plan {
             ),
             Action::Show { id, format, daemon } => shown(&daemon, format, Listing::Plans, id),
             Action::Close { id, format, daemon } => {
-                let said = format!("Plan {id} is stopped.");
-                done(&daemon, format, Verb::PlanClose(Target { id }), &said)
+                done(&daemon, format, Verb::PlanClose(Target { id }))
             }
         }
     }

@@ -81,8 +81,7 @@ impl Prompt {
             ),
             Action::Show { id, format, daemon } => shown(&daemon, format, Listing::Prompts, id),
             Action::Answer { id, answer, format, daemon } => {
-                let said = format!("The answer to prompt {id} is recorded.");
-                done(&daemon, format, Verb::PromptAnswer(Answer { id, answer }), &said)
+                done(&daemon, format, Verb::PromptAnswer(Answer { id, answer }))
             }
         }
     }

@@ -83,8 +83,7 @@ impl Task {
             ),
             Action::Show { id, format, daemon } => shown(&daemon, format, Listing::Tasks, id),
             Action::Close { id, outcome, note, format, daemon } => {
-                let said = format!("Task {id} is done.");
-                done(&daemon, format, Verb::TaskClose(Outcome { id, outcome, note }), &said)
+                done(&daemon, format, Verb::TaskClose(Outcome { id, outcome, note }))
             }
         }
     }

@@ -218,6 +218,46 @@ pub fn execute(
     Ok(result)
 }
 
+/// Checks what a household file says by itself, before anything is known of the store.
+pub(crate) mod check {
+    use super::{Failure, device, patient};
+    use crate::control::command::{DeviceSettings, PatientSettings, Pause};
+    use crate::outreach::templates::Templates;
+
+    fn sentence<T>(checked: Result<T, Failure>) -> Result<T, String> {
+        checked.map_err(|failure| match failure {
+            Failure::Refused(refused) => refused.sentence,
+            Failure::Store(error) => error.to_string(),
+        })
+    }
+
+    pub(crate) fn patient(templates: &Templates, settings: &PatientSettings) -> Result<(), String> {
+        sentence(patient::check(templates, settings))
+    }
+
+    pub(crate) fn device(settings: &DeviceSettings) -> Result<(), String> {
+        sentence(device::check(settings))
+    }
+
+    pub(crate) fn pause(pause: &Pause) -> Result<crate::store::patient::Pause, String> {
+        sentence(patient::pause_row(pause))
+    }
+
+    pub(crate) fn quiet_hours([from, to]: &[String; 2]) -> Result<Option<(u16, u16)>, String> {
+        let clock = |text| sentence(patient::clock("quiet_hours", text));
+        let (from, to) = (clock(from)?, clock(to)?);
+        Ok((from != to).then_some((from, to)))
+    }
+
+    pub(crate) fn address(text: &str) -> Result<String, String> {
+        sentence(device::normal_address(text))
+    }
+
+    pub(crate) fn plan_id(id: &str) -> Result<(), String> {
+        sentence(super::check_id("plan", id))
+    }
+}
+
 /// Whether the command may be carried out here and now, by where it came from.
 fn admit(ctx: &Context<'_>, command: &Command, origin: Origin, now: Now) -> Result<(), Refused> {
     let refuse = |code, sentence: String| Err(Refused { code, sentence });

@@ -28,6 +28,9 @@ use crate::store::{StoreError, Tx, counter};
 /// A context record belongs to a reading received within this time: record numbers restart.
 const CONTEXT_S: i64 = 86_400;
 
+/// Reason of payloads from devices that are not on the roster (yet).
+pub const UNKNOWN_DEVICE: &str = "unknown_device: not on the roster";
+
 /// Arrivals of one connection within this time are one delivery.
 const DELIVERY_MS: i64 = 60_000;
 
@@ -94,7 +97,7 @@ impl<'a, 's> Batch<'a, 's> {
     /// What the store answered; a payload that cannot be read is no error, it is quarantined.
     pub fn take(&mut self, arrival: &Arrival, row: Option<i64>) -> Result<Outcome, StoreError> {
         let Some(entry) = self.around.directory.device(self.tx, &arrival.device)? else {
-            return self.quarantine(arrival, row, "unknown_device: not on the roster");
+            return self.quarantine(arrival, row, UNKNOWN_DEVICE);
         };
         let session = entry.session;
         self.sighting(arrival, |s| s.last_seen = s.last_seen.max(Some(arrival.received.wall)));

@@ -13,7 +13,7 @@ pub(crate) struct NoProgrammes;
 
 impl Programmes for NoProgrammes {
     fn ids(&self) -> Vec<&str> {
-        vec!["prediabetes"]
+        vec!["fasting-glucose-6w"]
     }
     fn ladder(&self, _: &str, _: &str) -> need::Ladder {
         need::Ladder::default()
@@ -26,6 +26,12 @@ impl Programmes for NoProgrammes {
 pub(crate) struct Home {
     pub(crate) store: Store,
     pub(crate) templates: Templates,
+}
+
+/// Runs something with the built-in texts and programmes.
+pub(crate) fn with_context<T>(work: impl FnOnce(&Context<'_>) -> T) -> T {
+    let templates = Templates::builtin().unwrap();
+    work(&Context { gateway: "g1", templates: &templates, programmes: &NoProgrammes })
 }
 
 pub(crate) fn now_at(text: &str) -> Now {
@@ -67,7 +73,7 @@ impl Home {
                 &Plan {
                     id: "plan1".into(),
                     patient: patient.id.clone(),
-                    programme: "prediabetes".into(),
+                    programme: "fasting-glucose-6w".into(),
                     start_day: 20_500,
                     overrides: serde_json::Map::new(),
                     state: PlanState::Active,

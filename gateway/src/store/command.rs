@@ -69,3 +69,15 @@ pub fn add(tx: &Tx<'_>, executed: &Executed) -> Result<(), StoreError> {
         ])?;
     Ok(())
 }
+
+/// How many commands of an origin were done.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn done_by(q: &impl Queries, origin: &str) -> Result<u64, StoreError> {
+    let n: i64 = q
+        .connection()
+        .prepare_cached("select count(*) from command where origin = ?1 and state = 'done'")?
+        .query_row([origin], |row| row.get(0))?;
+    Ok(n.unsigned_abs())
+}

@@ -385,3 +385,42 @@ fn link_from_bits(bits: i64) -> LinkSecurity {
     };
     LinkSecurity { encrypted: fact(0), authenticated: fact(1), secure_connections: fact(2) }
 }
+
+/// The last number given; 0 in an empty journal.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn last(q: &impl Queries) -> Result<i64, StoreError> {
+    Ok(q.connection()
+        .prepare_cached("select coalesce(max(seq), 0) from journal")?
+        .query_row([], |row| row.get(0))?)
+}
+
+/// How many rows nobody has judged.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn count_pending(q: &impl Queries) -> Result<u64, StoreError> {
+    let n: i64 = q
+        .connection()
+        .prepare_cached("select count(*) from journal where outcome = 0")?
+        .query_row([], |row| row.get(0))?;
+    Ok(n.unsigned_abs())
+}
+
+/// Lets the rows of a device that were quarantined for this reason be judged again.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn release(tx: &Tx<'_>, device: &str, reason: &str) -> Result<usize, StoreError> {
+    tx.transaction.execute(
+        "delete from known where journal_seq in
+           (select seq from journal where outcome = 3 and device = ?1 and detail = ?2)",
+        params![device, reason],
+    )?;
+    Ok(tx.transaction.execute(
+        "update journal set outcome = 0, detail = null
+         where outcome = 3 and device = ?1 and detail = ?2",
+        params![device, reason],
+    )?)
+}

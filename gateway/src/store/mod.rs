@@ -229,6 +229,13 @@ impl Store {
         }
     }
 
+    /// The writer's connection, for tests that make it fail.
+    #[cfg(test)]
+    #[allow(clippy::expect_used)]
+    pub(crate) fn connection_for_faults(&self) -> &Connection {
+        self.connection.as_ref().expect("the handle is open")
+    }
+
     /// Where the database is; `None` in memory.
     pub fn path(&self) -> Option<&std::path::Path> {
         self.place.path()

@@ -554,3 +554,15 @@ pub fn set_aside(tx: &Tx<'_>, seq: i64) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+/// How many observations wait for an owner.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn count_unclaimed(q: &impl Queries) -> Result<u64, StoreError> {
+    let n: i64 = q
+        .connection()
+        .prepare_cached("select count(*) from claim_tray")?
+        .query_row([], |row| row.get(0))?;
+    Ok(n.unsigned_abs())
+}

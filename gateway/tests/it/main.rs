@@ -4,3 +4,6 @@
 mod commands;
 mod daemon;
 mod home;
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod uplink;

@@ -69,6 +69,24 @@ pub(super) fn edit(doing: &Doing<'_>, settings: &DeviceSettings) -> Result<Said,
 }
 
 fn change(tx: &Tx<'_>, device: &mut Device, settings: &DeviceSettings) -> Result<(), Failure> {
+    fields(device, settings)?;
+    if let Some(address) = &device.address
+        && let Some(other) = device::by_address(tx, address)?.filter(|d| d.id != device.id)
+    {
+        let sentence = format!("The address {address} belongs to the device {}.", other.id);
+        return Err(refuse("exists", sentence));
+    }
+    Ok(())
+}
+
+/// Checks settings by themselves, without the store.
+pub(super) fn check(settings: &DeviceSettings) -> Result<(), Failure> {
+    check_id("device", &settings.id)?;
+    let mut device = Device::new(settings.id.clone(), "", UnixMillis::from_millis(0));
+    fields(&mut device, settings)
+}
+
+fn fields(device: &mut Device, settings: &DeviceSettings) -> Result<(), Failure> {
     if let Some(kind) = &settings.kind {
         device.kind = one_of("The kind of device", kind, &KINDS)?.to_owned();
     }
@@ -76,12 +94,7 @@ fn change(tx: &Tx<'_>, device: &mut Device, settings: &DeviceSettings) -> Result
         device.model = Some(model.clone());
     }
     if let Some(address) = &settings.address {
-        let address = normal_address(address)?;
-        if let Some(other) = device::by_address(tx, &address)?.filter(|d| d.id != device.id) {
-            let sentence = format!("The address {address} belongs to the device {}.", other.id);
-            return Err(refuse("exists", sentence));
-        }
-        device.address = Some(address);
+        device.address = Some(normal_address(address)?);
     }
     if let Some(zone) = &settings.zone {
         patient::check_zone(zone)?;

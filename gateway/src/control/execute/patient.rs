@@ -1,6 +1,7 @@
 //! Commands about patients.
 
 use hearth_shared::assess::alerts;
+use hearth_shared::time::UnixMillis;
 use serde_json::{Map, json};
 
 use super::{
@@ -8,6 +9,7 @@ use super::{
     moment_or_day, one_of, parse_day, parse_moment, refuse, said, unknown,
 };
 use crate::control::command::{Mute, PatientSettings, Pause, Symptom, nearest};
+use crate::outreach::templates::Templates;
 use crate::outreach::{answer, local, zone_of};
 use crate::store::patient::{self, Patient, Person};
 use crate::store::{StoreError, Tx, plan};
@@ -53,20 +55,8 @@ pub(super) fn add(
         let sentence = format!("The patient {} is listed already.", settings.id);
         return Err(refuse("exists", sentence));
     }
-    let mut patient = Patient {
-        id: settings.id.clone(),
-        zone: None,
-        language: None,
-        monitoring: true,
-        prompts: None,
-        quiet_min: Some(QUIET_MIN),
-        start: doing.now.wall,
-        limits: Map::new(),
-        mutes: Vec::new(),
-        daily_cap: 2,
-        closed: None,
-    };
-    change(doing, &mut patient, settings)?;
+    let mut patient = blank(&settings.id, doing.now.wall);
+    change(doing.ctx.templates, &mut patient, settings)?;
     keep(doing, live, &patient, settings)?;
     let mut said = said(format!("The patient {} is listed.", patient.id), id_result(&patient.id));
     said.remarks = missing(&patient);
@@ -80,7 +70,7 @@ pub(super) fn edit(
 ) -> Result<Said, Failure> {
     let before = enrolled(doing.tx, &settings.id)?;
     let mut patient = before.clone();
-    change(doing, &mut patient, settings)?;
+    change(doing.ctx.templates, &mut patient, settings)?;
     keep(doing, live, &patient, settings)?;
     if before.prompts != Some(false) && patient.prompts == Some(false) {
         answer::stop(doing.tx, &mut patient, doing.now)?;
@@ -92,6 +82,30 @@ pub(super) fn edit(
     let mut said = said(sentence, id_result(&patient.id));
     said.remarks = missing(&patient);
     Ok(said)
+}
+
+/// A patient of whom nothing is known yet.
+fn blank(id: &str, start: UnixMillis) -> Patient {
+    Patient {
+        id: id.to_owned(),
+        zone: None,
+        language: None,
+        monitoring: true,
+        prompts: None,
+        quiet_min: Some(QUIET_MIN),
+        start,
+        limits: Map::new(),
+        mutes: Vec::new(),
+        daily_cap: 2,
+        closed: None,
+    }
+}
+
+/// Checks settings by themselves, without the store.
+pub(super) fn check(templates: &Templates, settings: &PatientSettings) -> Result<(), Failure> {
+    check_id("patient", &settings.id)?;
+    let mut patient = blank(&settings.id, UnixMillis::from_millis(0));
+    change(templates, &mut patient, settings)
 }
 
 /// What keeps the patient from getting prompts.
@@ -129,7 +143,7 @@ fn keep(
 
 /// The settings of the command put over those of the patient, checked.
 fn change(
-    doing: &Doing<'_>,
+    templates: &Templates,
     patient: &mut Patient,
     settings: &PatientSettings,
 ) -> Result<(), Failure> {
@@ -138,7 +152,6 @@ fn change(
         patient.zone = Some(zone.clone());
     }
     if let Some(language) = &settings.language {
-        let templates = doing.ctx.templates;
         if templates.language(language).is_none() {
             let known = templates.languages().collect::<Vec<_>>().join(", ");
             return Err(invalid(format!(
@@ -189,7 +202,7 @@ pub(super) fn check_zone(name: &str) -> Result<(), Failure> {
 }
 
 /// A local time of the day in minutes.
-fn clock(what: &str, text: &str) -> Result<u16, Failure> {
+pub(super) fn clock(what: &str, text: &str) -> Result<u16, Failure> {
     let parts = text.split_once(':').filter(|(hours, minutes)| {
         let digits = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
         digits(hours) && digits(minutes)
@@ -235,6 +248,17 @@ pub(super) fn erase(doing: &Doing<'_>, id: &str) -> Result<Said, Failure> {
 
 pub(super) fn pause(doing: &Doing<'_>, pause: &Pause) -> Result<Said, Failure> {
     enrolled(doing.tx, &pause.id)?;
+    let row = pause_row(pause)?;
+    patient::put_pause(doing.tx, &pause.id, &row)?;
+    let sentence = format!(
+        "Nothing is planned for the patient {} from {} to {} ({}).",
+        pause.id, pause.from, pause.to, row.reason
+    );
+    Ok(said(sentence, json!({"id": pause.id, "from": pause.from, "to": pause.to})))
+}
+
+/// The pause as it is kept, checked by itself.
+pub(super) fn pause_row(pause: &Pause) -> Result<patient::Pause, Failure> {
     let reason = one_of("The reason", &pause.reason, &PAUSE_REASONS)?;
     let (from, to) = (parse_day("from", &pause.from)?, parse_day("to", &pause.to)?);
     if to < from {
@@ -244,13 +268,7 @@ pub(super) fn pause(doing: &Doing<'_>, pause: &Pause) -> Result<Said, Failure> {
     if to - from >= PAUSE_DAYS_MAX {
         return Err(invalid(format!("A pause has {PAUSE_DAYS_MAX} days at most.")));
     }
-    let row = patient::Pause { from_day: from, to_day: to, reason: reason.to_owned() };
-    patient::put_pause(doing.tx, &pause.id, &row)?;
-    let sentence = format!(
-        "Nothing is planned for the patient {} from {} to {} ({reason}).",
-        pause.id, pause.from, pause.to
-    );
-    Ok(said(sentence, json!({"id": pause.id, "from": pause.from, "to": pause.to})))
+    Ok(patient::Pause { from_day: from, to_day: to, reason: reason.to_owned() })
 }
 
 pub(super) fn mute(

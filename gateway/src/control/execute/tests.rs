@@ -134,8 +134,8 @@ fn what_cannot_be_is_refused_with_a_plain_sentence() {
     desk.refused("device_assign", r#"{"id":"d1","patient":"p9"}"#, "did you mean p1?");
     desk.refused(
         "plan_assign",
-        r#"{"id":"x","patient":"p1","programme":"prediabets"}"#,
-        "prediabetes?",
+        r#"{"id":"x","patient":"p1","programme":"fasting-glucose6w"}"#,
+        "fasting-glucose-6w?",
     );
     desk.refused("alert_acknowledge", r#"{"patient":"p1","rule":"g1","by":"staff"}"#, "G1?");
     desk.refused("need_book", r#"{"id":"n1"}"#, "UUIDs");
@@ -211,7 +211,7 @@ fn acknowledgement_and_symptoms_reach_the_alert_rules() {
 fn a_call_that_reaches_nobody_is_tried_three_times_and_then_says_so() {
     let mut desk = Desk::new("reaches_nobody");
     desk.done("patient_add", r#"{"id":"p1"}"#);
-    desk.done("plan_assign", r#"{"id":"plan1","patient":"p1","programme":"prediabetes"}"#);
+    desk.done("plan_assign", r#"{"id":"plan1","patient":"p1","programme":"fasting-glucose-6w"}"#);
     let templates = Templates::builtin().unwrap();
     let ctx = Context { gateway: "g1", templates: &templates, programmes: &NoProgrammes };
     let now = now_at("2026-03-02T12:00:00Z");

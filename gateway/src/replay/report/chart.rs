@@ -343,7 +343,10 @@ fn lanes(out: &mut String, patient: &ReplayedPatient, scale: &Scale) {
     let label = |out: &mut String, y: f64, text: &str| {
         let x = LEFT - 8.0;
         let y = y + 4.0;
-        let _ = write!(out, "<text class=\"lane\" x=\"{x}\" y=\"{y}\" text-anchor=\"end\">{text}</text>");
+        let _ = write!(
+            out,
+            "<text class=\"lane\" x=\"{x}\" y=\"{y}\" text-anchor=\"end\">{text}</text>"
+        );
     };
     if !patient.alerts.is_empty() {
         label(out, ALERT_LANE, "alerts");

@@ -1,0 +1,558 @@
+//! Bytes in, rows out: the whole path over a store in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use hearth_shared::observation::{MealContext, Quantity};
+use hearth_shared::time::ClockTrust;
+use rusqlite::types::Value as Sql;
+
+use super::*;
+use crate::clock::BootId;
+use crate::intake::{LinkSecurity, Payload};
+use crate::store::device::{self, Device, Owner};
+use crate::store::patient::{self, Patient};
+use crate::store::{MemoryDisk, Queries};
+
+/// 2026-03-02T08:00:00Z, a Monday; Berlin is at +01:00.
+const START_S: i64 = 1_772_438_400;
+
+static DISKS: AtomicU32 = AtomicU32::new(0);
+
+fn at(offset_s: i64) -> Now {
+    Now {
+        wall: UnixMillis::from_seconds(START_S + offset_s),
+        monotonic_ms: u64::try_from(offset_s + 1_000_000).unwrap() * 1000,
+        boot: BootId([1; 16]),
+        trusted: true,
+    }
+}
+
+fn settings() -> PathSettings {
+    PathSettings { gateway_id: "gw-1".into(), zone: TimeZone::get("Europe/Berlin").unwrap() }
+}
+
+pub(super) fn person(id: &str) -> Patient {
+    Patient {
+        id: id.into(),
+        zone: Some("Europe/Berlin".into()),
+        language: Some("en".into()),
+        monitoring: true,
+        prompts: Some(true),
+        quiet_min: Some((1320, 420)),
+        start: UnixMillis::from_seconds(START_S - 90 * 86_400),
+        limits: serde_json::Map::new(),
+        mutes: Vec::new(),
+        daily_cap: 2,
+        closed: None,
+    }
+}
+
+/// Anna owns the meter and the cuff; Anna and Ben share the scale.
+fn household(tx: &Tx<'_>) -> Result<(), StoreError> {
+    let added = UnixMillis::from_seconds(START_S - 30 * 86_400);
+    for id in ["anna", "ben"] {
+        patient::put(tx, &person(id))?;
+    }
+    for (id, kind) in
+        [("meter", "glucose_meter"), ("cuff", "blood_pressure_cuff"), ("scale", "weight_scale")]
+    {
+        device::put(tx, &Device::new(id, kind, added))?;
+    }
+    let from = UnixMillis::from_seconds(START_S - 400 * 86_400);
+    for (device, slot, patient) in [
+        ("meter", None, "anna"),
+        ("cuff", None, "anna"),
+        ("scale", Some(1), "anna"),
+        ("scale", Some(2), "ben"),
+    ] {
+        let (device, patient) = (device.into(), patient.into());
+        device::add_owner(tx, &Owner { device, slot, patient, from, to: None })?;
+    }
+    Ok(())
+}
+
+struct World {
+    disk: MemoryDisk,
+    path: Option<Path>,
+}
+
+impl World {
+    fn new() -> Self {
+        let name = format!("path-{}", DISKS.fetch_add(1, Ordering::Relaxed));
+        let disk = MemoryDisk::new(&name).unwrap();
+        let mut store = Store::open_shared_memory(disk.name()).unwrap();
+        store.transaction(household).unwrap();
+        Self { disk, path: Some(Path::open(store, settings()).unwrap()) }
+    }
+
+    fn path(&mut self) -> &mut Path {
+        self.path.as_mut().unwrap()
+    }
+
+    /// The process dies and starts again.
+    fn crash(&mut self) {
+        self.path = None;
+        let store = Store::open_shared_memory(self.disk.name()).unwrap();
+        self.path = Some(Path::open(store, settings()).unwrap());
+    }
+
+    fn take(&mut self, arrivals: &[Arrival]) -> Vec<Outcome> {
+        self.path().take(arrivals).unwrap()
+    }
+
+    fn one(&mut self, arrival: Arrival) -> Outcome {
+        self.take(&[arrival]).remove(0)
+    }
+
+    /// Rows of a query, a line each, columns divided by blanks.
+    fn rows(&mut self, sql: &str) -> Vec<String> {
+        let reader = self.path().store().reader().unwrap();
+        let mut statement = reader.connection().prepare(sql).unwrap();
+        let n = statement.column_count();
+        let rows = statement.query_map([], |row| {
+            let cells: Vec<String> = (0..n)
+                .map(|i| match row.get::<_, Sql>(i).unwrap() {
+                    Sql::Null => "-".into(),
+                    Sql::Integer(n) => n.to_string(),
+                    Sql::Real(r) => r.to_string(),
+                    Sql::Text(t) => t,
+                    Sql::Blob(b) => b.iter().map(|b| format!("{b:02x}")).collect(),
+                })
+                .collect();
+            Ok(cells.join(" "))
+        });
+        rows.unwrap().map(Result::unwrap).collect()
+    }
+
+    fn count(&mut self, table: &str) -> i64 {
+        self.rows(&format!("select count(*) from {table}"))[0].parse().unwrap()
+    }
+}
+
+/// A stamp of the clock in Berlin, seven octets.
+fn face(offset_s: i64) -> Vec<u8> {
+    let local = jiff::Timestamp::from_second(START_S + offset_s + 3600).unwrap();
+    let t = TimeZone::UTC.to_datetime(local);
+    let mut out = t.year().to_le_bytes().to_vec();
+    for part in [t.month(), t.day(), t.hour(), t.minute(), t.second()] {
+        out.push(part.unsigned_abs());
+    }
+    out
+}
+
+fn arrival(device: &str, characteristic: u16, octets: Vec<u8>, now: Now, place: u32) -> Arrival {
+    Arrival {
+        device: device.into(),
+        payload: Payload::Gatt { characteristic, octets },
+        received: now,
+        connection: 1,
+        position: place,
+        clock_offset_s: Some(-3600),
+        link: LinkSecurity { encrypted: Some(true), ..LinkSecurity::default() },
+    }
+}
+
+/// 2A18 with a concentration in mg/dL (kg/L times 10^5).
+fn glucose_octets(sequence: u16, stamp: &[u8], mg_per_dl: u16) -> Vec<u8> {
+    let mut out = vec![0x02];
+    out.extend(sequence.to_le_bytes());
+    out.extend(stamp);
+    out.extend((0xB000 | mg_per_dl).to_le_bytes());
+    out.push(0x11);
+    out
+}
+
+fn glucose(sequence: u16, offset_s: i64, mg_per_dl: u16) -> Arrival {
+    let octets = glucose_octets(sequence, &face(offset_s), mg_per_dl);
+    arrival("meter", 0x2A18, octets, at(offset_s + 5), u32::from(sequence))
+}
+
+/// 2A35 in mmHg with stamp and pulse.
+fn pressure(offset_s: i64, systolic: u16, diastolic: u16, pulse: u16) -> Arrival {
+    let mut out = vec![0x06];
+    for v in [systolic, diastolic, 0x07FF] {
+        out.extend(v.to_le_bytes());
+    }
+    out.extend(face(offset_s));
+    out.extend(pulse.to_le_bytes());
+    arrival("cuff", 0x2A35, out, at(offset_s + 5), 1)
+}
+
+/// 2A9D in 5 g steps, without a stamp, with or without a user.
+fn weight(kg_times_200: u16, user: Option<u8>, now: Now, place: u32) -> Arrival {
+    let mut out = vec![if user.is_some() { 0x04 } else { 0x00 }];
+    out.extend(kg_times_200.to_le_bytes());
+    if let Some(user) = user {
+        out.push(user);
+        // BMI and height belong to the same flag only where bit 3 is set.
+    }
+    arrival("scale", 0x2A9D, out, now, place)
+}
+
+#[test]
+fn a_low_glucose_becomes_observation_alert_notice_and_message() {
+    let mut world = World::new();
+    let outcome = world.one(glucose(7, 0, 53));
+    let Outcome::Observed { journal_seq: 1, ids } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(ids.len(), 1);
+    assert_eq!(
+        world.rows(
+            "select o.device, o.sequence, o.quantity, o.v1, o.unit, o.offset_min, o.clock,
+               o.device_time, a.patient, a.method from observation o
+             join attribution a on a.observation_seq = o.seq"
+        ),
+        ["meter 7 1 2942 1 60 1 2026-03-02T09:00:00 anna 1"]
+    );
+    assert_eq!(
+        world.rows("select rule, level, state, late from alert"),
+        ["G1 C Active 0"]
+    );
+    let kinds = world.rows("select lane, seq, kind from outbox order by lane, seq");
+    assert_eq!(kinds, ["1 1 alert", "1 2 prompt", "2 1 observation"]);
+    let body = world.rows("select body from outbox where kind = 'observation'").remove(0);
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["value"], 53);
+    assert_eq!(body["unit"], "mg/dL");
+    assert_eq!(body["measured"], "2026-03-02T09:00:00+01:00");
+    assert_eq!(body["clock"], "synchronised");
+}
+
+#[test]
+fn staff_are_told_by_the_ladder_with_a_sentence_and_without_a_name() {
+    let mut world = World::new();
+    world.one(glucose(7, 0, 53));
+    let next = world.path().tick(at(60)).unwrap().unwrap();
+    assert!(next <= at(905).wall, "{next:?}");
+    world.path().tick(at(906)).unwrap();
+    let bodies = world.rows("select body from outbox where kind = 'notice'");
+    assert_eq!(bodies.len(), 1);
+    let body: serde_json::Value = serde_json::from_str(&bodies[0]).unwrap();
+    assert_eq!(body["to"], "staff");
+    assert_eq!(body["step"], 1);
+    assert_eq!(body["reason"], "Glucose 53 mg/dL, below the limit of 54 mg/dL.");
+    // The engine's state outlives the process: the second step comes on time.
+    world.crash();
+    world.path().tick(at(1806)).unwrap();
+    let bodies = world.rows("select body from outbox where kind = 'notice' order by seq");
+    assert_eq!(bodies.len(), 2);
+    assert!(bodies[1].contains("Nobody has acknowledged it yet."), "{}", bodies[1]);
+}
+
+#[test]
+fn a_cuff_yields_a_pressure_and_a_pulse() {
+    let mut world = World::new();
+    let outcome = world.one(pressure(0, 191, 104, 88));
+    let Outcome::Observed { ids, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(ids.len(), 2);
+    assert_eq!(
+        world.rows("select quantity, part, v1, v2 from observation order by seq"),
+        ["3 0 25465 13866", "4 1 880 -"]
+    );
+    assert_eq!(world.rows("select rule, level from alert"), ["P1 U"]);
+    let notice = world.rows("select body from outbox where kind = 'notice'").remove(0);
+    assert!(
+        notice.contains(
+            "Blood pressure 191/104 mmHg, above the limit (either number) of 180/120 mmHg."
+        ),
+        "{notice}"
+    );
+}
+
+#[test]
+fn ten_thousand_records_sent_again_make_no_duplicate_and_no_growth() {
+    let mut world = World::new();
+    let records: Vec<Arrival> = (0..10_000_u16)
+        .map(|n| glucose(n, -600 * (10_000 - i64::from(n)), 100 + n % 7))
+        .map(|a| Arrival { received: at(0), ..a })
+        .collect();
+    for batch in records.chunks(500) {
+        world.take(batch);
+    }
+    let before = (world.count("observation"), world.count("journal"), world.count("outbox"));
+    assert_eq!(before.0, 10_000);
+    world.crash();
+    let mut again = records;
+    for a in &mut again {
+        (a.connection, a.received) = (2, at(3600));
+    }
+    again.reverse();
+    for batch in again.chunks(333) {
+        for outcome in world.take(batch) {
+            assert!(matches!(outcome, Outcome::Duplicate { .. }), "{outcome:?}");
+        }
+    }
+    let after = (world.count("observation"), world.count("journal"), world.count("outbox"));
+    assert_eq!(before, after);
+    let last = at(3600).wall.millis();
+    assert_eq!(world.rows("select * from duplicate"), [format!("meter 10000 {last}")]);
+    assert_eq!(world.path().status().unwrap().duplicates, 10_000);
+}
+
+#[test]
+fn the_same_reading_in_other_octets_is_one_reading() {
+    let mut world = World::new();
+    world.one(glucose(7, 0, 110));
+    // Sent again under another record number (a meter that renumbers).
+    let twin = world.one(glucose(8, 0, 110));
+    assert!(matches!(twin, Outcome::Duplicate { .. }), "{twin:?}");
+    // The same stamp with another value is another reading.
+    assert!(matches!(world.one(glucose(9, 0, 112)), Outcome::Observed { .. }));
+    assert_eq!(world.count("observation"), 2);
+    // The twin's own octets are kept once, and a third copy of them is not.
+    assert_eq!(world.count("journal"), 3);
+    assert!(matches!(world.one(glucose(8, 0, 110)), Outcome::Duplicate { journal_seq: 2 }));
+    assert_eq!(world.count("journal"), 3);
+}
+
+#[test]
+fn bad_octets_are_kept_with_a_reason_and_counted_once() {
+    let mut world = World::new();
+    let bad = arrival("meter", 0x2A18, vec![0x02, 1, 0], at(0), 1);
+    let outcome = world.one(bad.clone());
+    let Outcome::Quarantined { reason, .. } = &outcome else { panic!("{outcome:?}") };
+    assert!(reason.starts_with("truncated: 2A18"), "{reason}");
+    assert_eq!(world.rows("select outcome, payload from journal"), ["3 020100"]);
+    assert!(matches!(world.one(bad), Outcome::Duplicate { journal_seq: 1 }));
+    let unknown = arrival("meter", 0x1234, vec![1], at(1), 2);
+    assert!(matches!(world.one(unknown), Outcome::Quarantined { .. }));
+    assert_eq!(world.path().status().unwrap().quarantined, 2);
+}
+
+#[test]
+fn an_unknown_device_is_quarantined_not_guessed() {
+    let mut world = World::new();
+    let mut stranger = glucose(1, 0, 53);
+    stranger.device = "stranger".into();
+    let outcome = world.one(stranger);
+    assert!(
+        matches!(&outcome, Outcome::Quarantined { reason, .. } if reason.starts_with("unknown_device")),
+        "{outcome:?}"
+    );
+    assert_eq!(world.count("alert"), 0);
+}
+
+#[test]
+fn an_impossible_value_is_quarantined_beside_its_good_neighbour_and_staff_look_at_the_device() {
+    let mut world = World::new();
+    let outcome = world.one(pressure(0, 90, 110, 70));
+    assert!(matches!(&outcome, Outcome::Observed { ids, .. } if ids.len() == 1), "{outcome:?}");
+    let rows = world.rows("select outcome, detail from journal");
+    assert!(rows[0].starts_with("1 impossible: "), "{rows:?}");
+    assert_eq!(world.rows("select quantity from observation"), ["4"]);
+    let notice = world.rows("select body from outbox where kind = 'notice'").remove(0);
+    assert!(notice.contains("please look at the device"), "{notice}");
+    assert!(matches!(world.one(pressure(0, 90, 110, 70)), Outcome::Duplicate { .. }));
+}
+
+#[test]
+fn a_weight_without_stamp_is_weak_and_two_are_two() {
+    let mut world = World::new();
+    world.one(weight(16_000, Some(1), at(0), 1));
+    world.one(weight(16_000, Some(1), at(30), 2));
+    assert_eq!(
+        world.rows("select weak, v1, clock from observation order by seq"),
+        ["1 80000 4", "1 80000 4"]
+    );
+    // The very same arrival handed over twice is one.
+    let again = world.one(weight(16_000, Some(1), at(30), 2));
+    assert!(matches!(again, Outcome::Duplicate { .. }), "{again:?}");
+}
+
+#[test]
+fn a_reading_that_may_be_anybodys_waits_and_a_critical_one_is_told_without_a_name() {
+    let mut world = World::new();
+    world.one(weight(16_000, None, at(0), 1));
+    world.one(weight(16_000, Some(0xFF), at(5), 2));
+    assert_eq!(world.count("claim_tray"), 2);
+    assert_eq!(world.count("series"), 0);
+    // Ben uses Anna's meter, too, from now on: nobody can tell whose a value is.
+    world
+        .path()
+        .store()
+        .transaction(|tx| {
+            device::add_owner(
+                tx,
+                &Owner {
+                    device: "meter".into(),
+                    slot: None,
+                    patient: "ben".into(),
+                    from: at(0).wall,
+                    to: None,
+                },
+            )
+        })
+        .unwrap();
+    world.path().directory.forget();
+    world.one(glucose(1, 60, 50));
+    assert_eq!(world.count("alert"), 0);
+    let notices = world.rows("select patient, body from outbox where kind = 'notice' order by seq");
+    assert_eq!(notices.len(), 2, "{notices:?}");
+    for (notice, to) in notices.iter().zip(["staff", "hub"]) {
+        assert!(notice.starts_with("- "), "{notice}");
+        assert!(notice.contains(&format!("\"to\":\"{to}\"")), "{notice}");
+        assert!(!notice.contains("anna") && !notice.contains("ben"), "{notice}");
+    }
+}
+
+#[test]
+fn a_meal_joins_its_record_in_either_order_and_is_told_again() {
+    let mut world = World::new();
+    let context = |sequence: u16, place| {
+        let mut out = vec![0x02];
+        out.extend(sequence.to_le_bytes());
+        out.push(3);
+        arrival("meter", 0x2A34, out, at(10), place)
+    };
+    assert!(matches!(world.one(glucose(7, 0, 110)), Outcome::Observed { .. }));
+    assert!(matches!(world.one(context(7, 2)), Outcome::Noted { .. }));
+    assert!(matches!(world.one(context(7, 3)), Outcome::Duplicate { .. }));
+    world.one(context(8, 4));
+    world.one(glucose(8, 60, 115));
+    let messages = world.rows(
+        "select json_extract(body, '$.sequence'), json_extract(body, '$.meal'),
+           json_extract(body, '$.revision') from outbox where kind = 'observation' order by seq",
+    );
+    assert_eq!(messages, ["7 - 0", "7 fasting 1", "8 fasting 0"]);
+    let reader = world.path().store().reader().unwrap();
+    let (rows, damaged) =
+        observation::series(&reader, "anna", Quantity::Glucose, at(-60).wall, at(600).wall).unwrap();
+    assert!(damaged.is_empty());
+    let meals: Vec<_> = rows.iter().map(|r| r.meal).collect();
+    assert_eq!(meals, [Some(MealContext::Fasting); 2]);
+}
+
+#[test]
+fn battery_and_clock_are_noted_on_the_device() {
+    let mut world = World::new();
+    assert!(matches!(
+        world.one(arrival("meter", 0x2A19, vec![80], at(0), 1)),
+        Outcome::Noted { .. }
+    ));
+    world.one(glucose(9, 0, 110));
+    let reader = world.path().store().reader().unwrap();
+    let device = device::get(&reader, "meter").unwrap().unwrap();
+    assert_eq!(device.battery_percent, Some(80));
+    assert_eq!(device.last_sequence, Some(9));
+    assert_eq!(device.clock_trust, Some(ClockTrust::Synchronised));
+    assert_eq!(device.last_seen, Some(at(5).wall));
+}
+
+#[test]
+fn a_delivery_is_judged_by_measured_time_whatever_its_order() {
+    let mut forward = World::new();
+    let mut backward = World::new();
+    let records: Vec<Arrival> = [(0, 60), (600, 45), (1200, 69), (1440, 71)]
+        .iter()
+        .zip(1_u16..)
+        .map(|((t, v), n)| Arrival { received: at(1500), ..glucose(n, *t, *v) })
+        .collect();
+    forward.take(&records);
+    let reversed: Vec<Arrival> = records.into_iter().rev().collect();
+    backward.take(&reversed);
+    let sql = "select rule, level, state, late, changed_ms from alert order by rule, raised_ms";
+    let rows = forward.rows(sql);
+    assert!(rows.len() >= 2, "{rows:?}");
+    assert_eq!(rows, backward.rows(sql));
+    let sql = "select id from alert order by id";
+    assert_eq!(forward.rows(sql), backward.rows(sql));
+}
+
+/// Everything that matters afterwards, without row numbers.
+fn summary(world: &mut World) -> Vec<String> {
+    let mut out = world.rows("select id, v1, v2, measured_ms from observation order by id");
+    out.extend(world.rows("select id, rule, level, state from alert order by id"));
+    out.extend(world.rows(
+        "select lane, kind, id, patient, count(*) from outbox group by lane, kind, id, patient
+         order by lane, kind, id",
+    ));
+    out.extend(world.rows("select patient, quantity, measured_ms from series order by 1, 2, 3"));
+    out
+}
+
+/// A week of one meter and one cuff, one delivery a day.
+fn week() -> Vec<Vec<Arrival>> {
+    (0..7_i64)
+        .map(|day| {
+            let t = day * 86_400;
+            let n = u16::try_from(day * 3).unwrap();
+            vec![
+                glucose(n, t, 95 + n),
+                glucose(n + 1, t + 600, if day == 3 { 52 } else { 120 }),
+                pressure(t + 700, 128 + n, 82, 71),
+            ]
+        })
+        .collect()
+}
+
+#[test]
+fn re_delivery_in_any_order_changes_nothing() {
+    let mut once = World::new();
+    for delivery in week() {
+        once.take(&delivery);
+    }
+    let expected = summary(&mut once);
+    for round in 0..3 {
+        for delivery in week().iter().rev() {
+            let mut delivery = delivery.clone();
+            delivery.rotate_left(round);
+            for a in &mut delivery {
+                a.received = at(8 * 86_400);
+                a.connection = 50;
+            }
+            once.take(&delivery);
+        }
+        assert_eq!(summary(&mut once), expected);
+    }
+}
+
+#[test]
+fn a_fault_at_any_step_leaves_all_or_nothing_and_the_retry_ends_the_same() {
+    let mut whole = World::new();
+    for delivery in week() {
+        whole.take(&delivery);
+    }
+    let expected = summary(&mut whole);
+    // Every insert into these tables counts as a step; the n-th one fails.
+    let tables = ["journal", "observation", "attribution", "series", "alert", "alert_state", "outbox"];
+    let mut failed = 0;
+    for n in (1..60).chain([75, 90, 120, 150]) {
+        let mut world = World::new();
+        let mut steps = String::from(
+            "create temp table countdown (n integer); create temp table fault (x);
+             insert into countdown values (",
+        );
+        steps.push_str(&format!("{n});"));
+        for table in tables {
+            steps.push_str(&format!(
+                "create temp trigger fault_{table} before insert on main.{table} begin
+                   update countdown set n = n - 1;
+                   select raise(abort, 'injected') where (select n from countdown) = 0;
+                 end;"
+            ));
+        }
+        world.path().store().connection_for_faults().execute_batch(&steps).unwrap();
+        for delivery in week() {
+            let before = summary(&mut world);
+            match world.path().take(&delivery) {
+                Ok(_) => {}
+                Err(error) => {
+                    failed += 1;
+                    assert!(error.to_string().contains("injected"), "{error}");
+                    assert_eq!(summary(&mut world), before, "step {n}");
+                    if n % 2 == 0 {
+                        world.crash();
+                    }
+                    world.take(&delivery);
+                }
+            }
+        }
+        assert_eq!(summary(&mut world), expected, "step {n}");
+        let lanes = world.rows(
+            "select l.lane, l.last - count(o.seq) from lane l left join outbox o using (lane)
+             group by l.lane",
+        );
+        assert_eq!(lanes, ["1 0", "2 0"], "step {n}");
+    }
+    assert!(failed > 50, "{failed}");
+}
