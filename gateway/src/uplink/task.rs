@@ -319,7 +319,7 @@ impl Shell {
                 Ok(())
             }
             (Action::Acknowledged(sent), _) => {
-                if self.batch.is_empty() && self.written.is_none() {
+                if self.batch.is_empty() {
                     self.batch_due_ms = now.monotonic_ms + BATCH_MS;
                 }
                 self.batch.push(sent);

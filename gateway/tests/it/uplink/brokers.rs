@@ -44,7 +44,9 @@ impl Mosquitto {
         for (name, text) in files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
-        let config = format!("listener {port} 127.0.0.1\n{lines}\n").replace("{folder}", &here);
+        // Started by root it would become another user, who cannot write here; else it is ignored.
+        let config =
+            format!("user root\nlistener {port} 127.0.0.1\n{lines}\n").replace("{folder}", &here);
         std::fs::write(folder.path().join("mosquitto.conf"), config).unwrap();
         let mut broker = Self { program, folder, port, child: None };
         broker.up();
@@ -140,6 +142,10 @@ impl Embedded {
     }
 
     pub(crate) fn up(&mut self) {
+        tokio::task::block_in_place(|| self.up_now());
+    }
+
+    fn up_now(&mut self) {
         let start = Instant::now();
         loop {
             let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -168,7 +174,7 @@ impl Embedded {
     /// Ends it without a goodbye: its memory is gone, connections break.
     pub(crate) fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_timeout(Duration::from_secs(2));
+            tokio::task::block_in_place(|| runtime.shutdown_timeout(Duration::from_secs(2)));
         }
     }
 }

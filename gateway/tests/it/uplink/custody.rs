@@ -37,9 +37,9 @@ async fn embedded_killed_and_restarted_without_memory() {
     let consumer = Consumer::start(broker.endpoint(), gateway.folder.path());
     gateway.push(readings(1..=1_000)).await;
     gateway.until(|view| view.taken > 300).await;
-    tokio::task::block_in_place(|| broker.kill());
+    broker.kill();
     gateway.push(readings(1_001..=ALL)).await;
-    tokio::task::block_in_place(|| broker.up());
+    broker.up();
     consumer.holds(LANE, ALL as usize).await;
     gateway.drained().await;
     consumer.end().await;
@@ -53,10 +53,8 @@ async fn embedded_what_it_acknowledged_and_lost_comes_again() {
     let gateway = Gateway::start(settings(broker.endpoint()));
     gateway.push(readings(1..=ALL)).await;
     gateway.drained().await;
-    tokio::task::block_in_place(|| {
-        broker.kill();
-        broker.up();
-    });
+    broker.kill();
+    broker.up();
     let consumer = Consumer::start(broker.endpoint(), gateway.folder.path());
     consumer.holds(LANE, ALL as usize).await;
     consumer.end().await;
@@ -214,14 +212,14 @@ async fn expired_and_withdrawn_prompts_leave_their_number_as_a_tombstone() {
     let mut broker = Embedded::memory();
     let gateway = Gateway::start(settings(broker.endpoint()));
     gateway.until(|view| view.state == "online").await;
-    tokio::task::block_in_place(|| broker.kill());
+    broker.kill();
     let past = super::gateway::now().wall.plus_seconds(-5);
     let late = super::gateway::now().wall.plus_seconds(3_600);
     let withdrawn = prompt(2, "Please measure", Some(late));
     let id = withdrawn.id;
     gateway.push(vec![prompt(1, "Too late", Some(past)), withdrawn, prompt(3, "Good", None)]).await;
     gateway.withdraw(id).await;
-    tokio::task::block_in_place(|| broker.up());
+    broker.up();
     let consumer = Consumer::start(broker.endpoint(), gateway.folder.path());
     consumer.holds(Lane::Alerts, 3).await;
     let mut held = consumer.held(Lane::Alerts);
