@@ -17,9 +17,11 @@ use crate::control::{Command, Verb};
 use crate::intake::batch::{Batch, Surroundings, UNKNOWN_DEVICE};
 use crate::intake::directory::Directory;
 use crate::intake::{Arrival, Outcome};
+use crate::outreach::need::Ladder;
 use crate::outreach::templates::{TemplateError, Templates};
 use crate::outreach::{self, Programmes, notice};
 use crate::store::journal::{self, Kind, RowOutcome};
+use crate::store::plan::Plan;
 use crate::store::{Store, StoreError, Tx, alert, command as commands, counter, observation};
 
 /// Raw rows judged in one transaction at a start.
@@ -34,6 +36,35 @@ pub struct PathSettings {
     pub zone: TimeZone,
     /// The care programmes.
     pub programmes: Arc<dyn Programmes + Send + Sync>,
+}
+
+impl PathSettings {
+    /// A path without programmes: no plan can be assigned.
+    pub fn new(gateway_id: impl Into<String>, zone: TimeZone) -> Self {
+        Self { gateway_id: gateway_id.into(), zone, programmes: Arc::new(NoProgrammes) }
+    }
+
+    /// The same with these care programmes.
+    #[must_use]
+    pub fn with_programmes(self, programmes: Arc<dyn Programmes + Send + Sync>) -> Self {
+        Self { programmes, ..self }
+    }
+}
+
+/// Stands where no programme is loaded.
+#[derive(Debug)]
+struct NoProgrammes;
+
+impl Programmes for NoProgrammes {
+    fn ids(&self) -> Vec<&str> {
+        Vec::new()
+    }
+    fn ladder(&self, _: &str, _: &str) -> Ladder {
+        Ladder::default()
+    }
+    fn check(&self, plan: &Plan) -> Result<(), String> {
+        Err(format!("No programme is loaded, so {} cannot run.", plan.programme))
+    }
 }
 
 impl std::fmt::Debug for PathSettings {
@@ -241,8 +272,10 @@ impl Path {
             let seen = self.transaction(|parts, tx| {
                 let rows = journal::pending(tx, after, PENDING_BATCH)?;
                 let Some(through) = rows.iter().map(seq_of).max() else { return Ok(None) };
-                let around =
-                    Surroundings { gateway: &parts.settings.gateway_id, directory: parts.directory };
+                let around = Surroundings {
+                    gateway: &parts.settings.gateway_id,
+                    directory: parts.directory,
+                };
                 let mut batch = Batch::new(tx, around);
                 let mut now = None;
                 for row in rows {

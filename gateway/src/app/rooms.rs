@@ -17,7 +17,7 @@ use crate::writer::{WriteError, Writer};
 /// The path over an open store: raw rows of an earlier run that nobody judged are judged first.
 pub(super) fn path(store: Store, config: &Config) -> Result<Path, Failure> {
     let zone = TimeZone::get(&config.gateway.zone).unwrap_or(TimeZone::UTC);
-    let settings = PathSettings { gateway_id: config.gateway.id.clone(), zone };
+    let settings = PathSettings::new(config.gateway.id.clone(), zone);
     Path::open(store, settings).map_err(|error| match error {
         OpenError::Store(error) => super::store_failure(error),
         other => Failure::new(Exit::Internal, format!("The gateway did not start: {other}")),
@@ -31,7 +31,8 @@ pub(super) fn incoming(
     (to, payload, problem): (&'static str, &[u8], Option<&str>),
     now: Now,
 ) -> Result<UplinkWritten, StoreError> {
-    let refused = |problem: &str| Answer::refused(gateway, to, incoming::command_id(payload), problem);
+    let refused =
+        |problem: &str| Answer::refused(gateway, to, incoming::command_id(payload), problem);
     let answer = match (problem, incoming::command(payload)) {
         (Some(problem), _) => {
             path.quarantine_command(payload, problem, now)?;

@@ -29,7 +29,7 @@ fn at(offset_s: i64) -> Now {
 }
 
 fn settings() -> PathSettings {
-    PathSettings { gateway_id: "gw-1".into(), zone: TimeZone::get("Europe/Berlin").unwrap() }
+    PathSettings::new("gw-1", TimeZone::get("Europe/Berlin").unwrap())
 }
 
 pub(super) fn person(id: &str) -> Patient {
@@ -204,10 +204,7 @@ fn a_low_glucose_becomes_observation_alert_notice_and_message() {
         ),
         ["meter 7 1 2942 1 60 1 2026-03-02T09:00:00 anna 1"]
     );
-    assert_eq!(
-        world.rows("select rule, level, state, late from alert"),
-        ["G1 C Active 0"]
-    );
+    assert_eq!(world.rows("select rule, level, state, late from alert"), ["G1 C Active 0"]);
     let kinds = world.rows("select lane, seq, kind from outbox order by lane, seq");
     assert_eq!(kinds, ["1 1 alert", "1 2 prompt", "2 1 observation"]);
     let body = world.rows("select body from outbox where kind = 'observation'").remove(0);
@@ -416,7 +413,8 @@ fn a_meal_joins_its_record_in_either_order_and_is_told_again() {
     assert_eq!(messages, ["7 - 0", "7 fasting 1", "8 fasting 0"]);
     let reader = world.path().store().reader().unwrap();
     let (rows, damaged) =
-        observation::series(&reader, "anna", Quantity::Glucose, at(-60).wall, at(600).wall).unwrap();
+        observation::series(&reader, "anna", Quantity::Glucose, at(-60).wall, at(600).wall)
+            .unwrap();
     assert!(damaged.is_empty());
     let meals: Vec<_> = rows.iter().map(|r| r.meal).collect();
     assert_eq!(meals, [Some(MealContext::Fasting); 2]);
@@ -514,7 +512,8 @@ fn a_fault_at_any_step_leaves_all_or_nothing_and_the_retry_ends_the_same() {
     }
     let expected = summary(&mut whole);
     // Every insert into these tables counts as a step; the n-th one fails.
-    let tables = ["journal", "observation", "attribution", "series", "alert", "alert_state", "outbox"];
+    let tables =
+        ["journal", "observation", "attribution", "series", "alert", "alert_state", "outbox"];
     let mut failed = 0;
     for n in (1..60).chain([75, 90, 120, 150]) {
         let mut world = World::new();
