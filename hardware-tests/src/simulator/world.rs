@@ -1,0 +1,597 @@
+//! Who does what when: the agenda, the wires between the parts, and time.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use hearth_gateway::clock::Now;
+use hearth_gateway::intake::Outcome;
+use hearth_gateway::path::OpenError;
+use hearth_gateway::store::StoreError;
+use hearth_gateway::uplink::machine::{Action, Event as UplinkEvent, ServerLimits};
+use hearth_gateway::uplink::reason::Fault;
+use hearth_gateway::uplink::source::{Fetch, Form, OutboxSource, UplinkWrite, UplinkWritten};
+use hearth_shared::time::UnixMillis;
+
+use super::broker::{Broker, Client, Packet};
+use super::dice::Dice;
+use super::gateway::{Gateway, START_MS};
+use super::home::{self, Device, Visit};
+use super::hospital::Hospital;
+use super::ledger::Ledger;
+use super::trace::Trace;
+use super::{Life, Planted};
+
+mod faults;
+mod people;
+
+pub(super) use faults::Disturbance;
+
+/// Steps after which a life that does not come to an end is given up.
+const STEPS_MAX: u64 = 200_000;
+/// Time after which everything must have drained once the faults are over, ms.
+const DRAIN_MS: u64 = 1_200_000;
+/// The daemon's tick in an active time, ms.
+const TICK_MS: u64 = 5_000;
+/// The consumer's own timer, ms.
+const REMIND_MS: u64 = 2_000;
+
+/// Something that will happen.
+#[derive(Debug)]
+pub(super) enum Event {
+    Measure(usize),
+    Connect(usize),
+    Part(Visit, usize),
+    Owed(u64),
+    ToBroker(Client, u64, Packet),
+    ToClient(Client, u64, Packet),
+    Fetch(u64, Fetch),
+    Write(u64, u64, UplinkWrite),
+    Flush(u64),
+    Timer(u64, u64),
+    Tick(u64),
+    Remind,
+    HospitalConnects,
+    Command,
+    Need,
+    Fault(Disturbance),
+    BrokerStarts,
+    Thaw,
+    Accept,
+    DiskFree,
+    Start(u64),
+}
+
+/// Everything there is.
+#[derive(Debug)]
+pub struct World<'o> {
+    pub(super) dice: Dice,
+    trace: Trace<'o>,
+    planted: Option<Planted>,
+    agenda: BTreeMap<(u64, u64), Event>,
+    order: u64,
+    now_ms: u64,
+    /// Time that passed while everything slept, ms.
+    skipped_ms: i64,
+    pub(super) gateway: Option<Gateway>,
+    pub(super) broker: Broker,
+    pub(super) hospital: Hospital,
+    pub(super) devices: Vec<Device>,
+    visiting: Vec<bool>,
+    ledger: Ledger,
+    links: u64,
+    /// Last delivery by client and direction, so that packets stay in order.
+    wires: BTreeMap<(Client, bool), u64>,
+    wrote_ms: u64,
+    due: Option<UnixMillis>,
+    /// The gateway's process is to die at its next commit: before it, or after it.
+    dies_at_commit: Option<bool>,
+    healed: bool,
+    life: Life,
+    commands: u32,
+    seed: u64,
+}
+
+type Step = Result<(), String>;
+
+fn store(error: &StoreError) -> String {
+    format!("the store answered: {error}")
+}
+
+impl<'o> World<'o> {
+    /// The world of a seed, before anything has happened.
+    pub fn new(seed: u64, planted: Option<Planted>, out: Option<&'o mut dyn Write>) -> Self {
+        let mut dice = Dice::new(seed);
+        let queue_max = if dice.chance(300) { 5 } else { 1000 };
+        let duplicates = if dice.chance(400) { 100 } else { 0 };
+        let devices = home::devices();
+        Self {
+            broker: Broker::new(queue_max, duplicates),
+            dice,
+            trace: Trace::new(out),
+            planted,
+            agenda: BTreeMap::new(),
+            order: 0,
+            now_ms: 0,
+            skipped_ms: 0,
+            gateway: None,
+            hospital: Hospital::new(super::gateway::ID, planted),
+            visiting: vec![false; devices.len()],
+            devices,
+            ledger: Ledger::default(),
+            links: 0,
+            wires: BTreeMap::new(),
+            wrote_ms: 0,
+            due: None,
+            dies_at_commit: None,
+            healed: false,
+            life: Life::default(),
+            commands: 0,
+            seed,
+        }
+    }
+
+    /// The lines so far.
+    pub fn trace(&self) -> &Trace<'o> {
+        &self.trace
+    }
+
+    pub(super) fn say(&mut self, line: std::fmt::Arguments<'_>) {
+        self.trace.say(self.now_ms, line);
+    }
+
+    pub(super) fn true_ms(&self) -> i64 {
+        START_MS.saturating_add(self.skipped_ms).saturating_add_unsigned(self.now_ms)
+    }
+
+    pub(super) fn after(&mut self, delay_ms: u64, event: Event) {
+        self.order += 1;
+        self.agenda.insert((self.now_ms + delay_ms, self.order), event);
+    }
+
+    pub(super) fn soon(&mut self, most_ms: u64, event: Event) {
+        let delay_ms = self.dice.between(1, most_ms);
+        self.after(delay_ms, event);
+    }
+
+    /// Puts a packet onto a wire; those of one direction arrive in order.
+    fn send(&mut self, client: Client, to_broker: bool, link: u64, packet: Packet) {
+        let at = self.now_ms + self.dice.between(1, 25);
+        let last = self.wires.entry((client, to_broker)).or_insert(0);
+        *last = at.max(*last);
+        let delay_ms = *last - self.now_ms;
+        let event = if to_broker {
+            Event::ToBroker(client, link, packet)
+        } else {
+            Event::ToClient(client, link, packet)
+        };
+        self.after(delay_ms, event);
+    }
+
+    fn next_link(&mut self) -> u64 {
+        self.links += 1;
+        self.links
+    }
+
+    pub(super) fn now(&self) -> Now {
+        let trusts = self.planted == Some(Planted::TrustsAnyClock);
+        match &self.gateway {
+            Some(gateway) => gateway.now(self.now_ms, self.true_ms(), trusts),
+            None => Now {
+                wall: UnixMillis::from_millis(self.true_ms()),
+                monotonic_ms: self.now_ms,
+                boot: hearth_gateway::clock::BootId([0; 16]),
+                trusted: true,
+            },
+        }
+    }
+
+    /// Lives through everything.
+    ///
+    /// # Errors
+    /// What was violated.
+    pub fn live(&mut self) -> Result<Life, String> {
+        self.gateway = Some(Gateway::new(self.seed).map_err(|error| error.to_string())?);
+        self.start()?;
+        self.after(0, Event::HospitalConnects);
+        self.after(1, Event::Remind);
+        let rounds = self.dice.between(3, 8);
+        for round in 0..rounds {
+            self.say(format_args!("round {round}"));
+            self.plan_round();
+            let length_ms = self.dice.between(8_000, 40_000);
+            self.run_until(self.now_ms + length_ms, false)?;
+            self.skip()?;
+        }
+        self.heal()?;
+        self.run_until(self.now_ms + DRAIN_MS, true)?;
+        if !self.is_done() {
+            let last = self.last();
+            return Err(format!("not drained after {DRAIN_MS} ms: lanes end at {last:?}"));
+        }
+        let gateway = self.gateway.as_ref().ok_or("no gateway")?;
+        let reader = gateway.inspect().map_err(|error| store(&error))?;
+        self.ledger.settle(&reader, &self.hospital)?;
+        let [alerts, observations] = self.last();
+        let steps = self.life.steps;
+        self.say(format_args!("ends well: {alerts} and {observations} messages, {steps} steps"));
+        self.life.messages = alerts + observations;
+        self.life.observations = observations;
+        self.life.acknowledged = self.ledger.acknowledged;
+        self.life.prompts = self.ledger.prompts;
+        self.life.digest = self.trace.digest();
+        Ok(self.life)
+    }
+
+    fn run_until(&mut self, end_ms: u64, until_done: bool) -> Step {
+        while let Some((at, _)) = self.agenda.first_key_value().map(|(key, _)| *key)
+            && at <= end_ms
+        {
+            let Some((_, event)) = self.agenda.pop_first() else { break };
+            self.now_ms = at;
+            self.life.steps += 1;
+            if self.life.steps > STEPS_MAX {
+                return Err(format!("still busy after {STEPS_MAX} steps"));
+            }
+            self.happen(event)?;
+            if until_done && self.is_done() {
+                return Ok(());
+            }
+        }
+        self.now_ms = self.now_ms.max(end_ms);
+        Ok(())
+    }
+
+    /// The last numbers of both lanes.
+    fn last(&self) -> [u64; 2] {
+        let reader = self.gateway.as_ref().and_then(|g| g.process.as_ref()).map(|p| &p.reader);
+        let of = |lane| {
+            let fetch = Fetch { lane, after: u64::MAX >> 1, limit: 1, replay_to: None };
+            let page = reader.map(|r| hearth_gateway::store::outbox::page(r, &fetch));
+            page.and_then(Result::ok).map_or(u64::MAX, |page| page.last)
+        };
+        use hearth_gateway::uplink::message::Lane;
+        [of(Lane::Alerts), of(Lane::Observations)]
+    }
+
+    fn is_done(&self) -> bool {
+        self.hospital.commands.is_empty()
+            && !self.visiting.contains(&true)
+            && self.devices.iter().all(Device::is_empty_handed)
+            && self.hospital.is_done(self.last())
+    }
+
+    /// Everything sleeps for some hours; what falls due meanwhile is done on time.
+    fn skip(&mut self) -> Step {
+        let mut left_ms = match self.dice.between(0, 9) {
+            0..=3 => self.dice.signed(60_000, 1_800_000),
+            4..=8 => self.dice.signed(1_800_000, 14 * 3_600_000),
+            _ => self.dice.signed(86_400_000, 4 * 86_400_000),
+        };
+        self.say(format_args!("sleeps {left_ms} ms"));
+        for _ in 0..10 {
+            let wall = self.now().wall.millis();
+            let hop = self.due.map_or(i64::MAX, |due| (due.millis() - wall).max(1_000));
+            let hop = hop.min(left_ms);
+            self.skipped_ms += hop;
+            left_ms -= hop;
+            self.tick()?;
+            if left_ms <= 0 {
+                return Ok(());
+            }
+        }
+        self.skipped_ms += left_ms;
+        self.tick()
+    }
+
+    fn happen(&mut self, event: Event) -> Step {
+        match event {
+            Event::Measure(index) => {
+                let true_ms = self.true_ms();
+                self.devices[index].measure(true_ms, &mut self.dice);
+                let id = self.devices[index].id;
+                self.say(format_args!("{id} measures"));
+                self.soon(4_000, Event::Connect(index));
+                Ok(())
+            }
+            Event::Connect(index) => self.connect(index),
+            Event::Part(visit, from) => self.part(visit, from),
+            Event::Owed(life) => self.owed(life),
+            Event::ToBroker(client, link, packet) => {
+                let mut out = Vec::new();
+                self.broker.take(client, link, packet, &mut self.dice, &mut out);
+                self.deliver(out);
+                Ok(())
+            }
+            Event::ToClient(Client::Gateway, link, packet) => self.to_gateway(link, packet),
+            Event::ToClient(Client::Hospital, link, packet) => self.to_hospital(link, packet),
+            Event::Fetch(life, fetch) => self.fetch(life, fetch),
+            Event::Write(life, token, write) => self.write(life, token, write),
+            Event::Flush(life) => self.flush(life),
+            Event::Timer(life, at) => {
+                let Some(process) = self.process(life) else { return Ok(()) };
+                if process.timer_ms != at {
+                    return Ok(());
+                }
+                process.timer_ms = u64::MAX;
+                self.feed(UplinkEvent::Timer)
+            }
+            Event::Tick(life) => {
+                if self.process(life).is_none() {
+                    return Ok(());
+                }
+                self.tick()?;
+                self.after(TICK_MS, Event::Tick(life));
+                Ok(())
+            }
+            Event::Remind => {
+                let packets = self.hospital.remind(self.now_ms);
+                self.from_hospital(packets);
+                self.after(REMIND_MS, Event::Remind);
+                Ok(())
+            }
+            Event::HospitalConnects => {
+                if self.hospital.link.is_none() {
+                    let link = self.next_link();
+                    self.hospital.link = Some(link);
+                    self.send(Client::Hospital, true, link, Packet::Connect);
+                }
+                Ok(())
+            }
+            Event::Command => self.command(),
+            Event::Need => self.need(),
+            other => self.fault(other),
+        }
+    }
+
+    fn deliver(&mut self, out: Vec<(Client, u64, Packet)>) {
+        for (client, link, packet) in out {
+            self.send(client, false, link, packet);
+        }
+    }
+
+    fn from_hospital(&mut self, packets: Vec<Packet>) {
+        if let Some(link) = self.hospital.link {
+            for packet in packets {
+                self.send(Client::Hospital, true, link, packet);
+            }
+        }
+    }
+
+    fn to_hospital(&mut self, link: u64, packet: Packet) -> Step {
+        if self.hospital.link != Some(link) {
+            return Ok(());
+        }
+        let packets = self.hospital.take(packet, self.now_ms)?;
+        if self.hospital.link.is_none() {
+            self.soon(3_000, Event::HospitalConnects);
+        }
+        self.from_hospital(packets);
+        Ok(())
+    }
+
+    fn to_gateway(&mut self, link: u64, packet: Packet) -> Step {
+        let Some(process) = self.gateway.as_mut().and_then(|g| g.process.as_mut()) else {
+            return Ok(());
+        };
+        if process.link != Some(link) {
+            return Ok(());
+        }
+        let event = match packet {
+            Packet::Connack { session_present } => {
+                UplinkEvent::Connected { session_present, limits: ServerLimits::default() }
+            }
+            Packet::Suback { pkid, codes } => UplinkEvent::SubAck { pkid, codes },
+            Packet::Puback { pkid, code } => UplinkEvent::PubAck { pkid, code, said: None },
+            Packet::Publish { pkid, topic, payload, .. } => {
+                UplinkEvent::Publish { topic, payload, pkid }
+            }
+            Packet::Pong => UplinkEvent::Pong,
+            Packet::Closed => {
+                process.link = None;
+                UplinkEvent::Disconnected(Fault::passing("closed", "It closed.", ""))
+            }
+            _ => return Ok(()),
+        };
+        self.feed(event)
+    }
+
+    /// The process of this life, if it still runs.
+    pub(super) fn process(&mut self, life: u64) -> Option<&mut super::gateway::Process> {
+        let gateway = self.gateway.as_mut()?;
+        if gateway.life == life { gateway.process.as_mut() } else { None }
+    }
+
+    /// One step of the uplink, and what it wants done.
+    pub(super) fn feed(&mut self, event: UplinkEvent) -> Step {
+        let now = self.now();
+        let Some(gateway) = &mut self.gateway else { return Ok(()) };
+        let life = gateway.life;
+        let Some(process) = &mut gateway.process else { return Ok(()) };
+        let actions = process.step(&now, event);
+        let wake_ms = process.machine.wake_ms(&now).saturating_sub(now.monotonic_ms);
+        let at = self.now_ms.saturating_add(wake_ms);
+        if at < process.timer_ms {
+            process.timer_ms = at;
+            self.after(wake_ms, Event::Timer(life, at));
+        }
+        for action in actions {
+            self.act(life, action);
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, life: u64, action: Action) {
+        let link = self.process(life).and_then(|process| process.link);
+        let packet = match action {
+            Action::Connect => {
+                let link = self.next_link();
+                if let Some(process) = self.process(life) {
+                    process.link = Some(link);
+                }
+                self.say(format_args!("gateway connects"));
+                return self.send(Client::Gateway, true, link, Packet::Connect);
+            }
+            Action::Close | Action::Disconnect => {
+                self.say(format_args!("gateway closes"));
+                if let Some(process) = self.process(life) {
+                    process.link = None;
+                }
+                Packet::Closed
+            }
+            Action::Subscribe { pkid, filters } => Packet::Subscribe { pkid, filters },
+            Action::Publish(m) => {
+                self.say(format_args!("publishes {} {} octets", m.topic, m.payload.len()));
+                let (pkid, topic, payload, retain) = (m.pkid, m.topic, m.payload, m.retain);
+                Packet::Publish { pkid, topic, payload, retain }
+            }
+            Action::PubAck { pkid } => Packet::Puback { pkid, code: 0 },
+            Action::Ping => Packet::Ping,
+            Action::Fetch(fetch) => return self.soon(4, Event::Fetch(life, fetch)),
+            Action::Acknowledged(sent) => {
+                let Some(process) = self.process(life) else { return };
+                process.batch.push(sent);
+                if !process.flush_due {
+                    process.flush_due = true;
+                    self.after(100, Event::Flush(life));
+                }
+                return;
+            }
+            Action::Write { token, write } => return self.queue_write(life, token, write),
+            Action::Stopped => return,
+        };
+        if let Some(link) = link {
+            self.send(Client::Gateway, true, link, packet);
+        }
+    }
+
+    /// The writer takes one request after the other.
+    fn queue_write(&mut self, life: u64, token: u64, write: UplinkWrite) {
+        self.wrote_ms = self.wrote_ms.max(self.now_ms + self.dice.between(0, 8));
+        self.after(self.wrote_ms - self.now_ms, Event::Write(life, token, write));
+    }
+
+    fn fetch(&mut self, life: u64, asked: Fetch) -> Step {
+        let Some(process) = self.process(life) else { return Ok(()) };
+        let page = process.reader.fetch(&asked);
+        self.feed(UplinkEvent::Rows { asked, page })
+    }
+
+    fn flush(&mut self, life: u64) -> Step {
+        let Some(process) = self.process(life) else { return Ok(()) };
+        process.flush_due = false;
+        if process.flushing.is_some() {
+            process.flush_due = true;
+            self.after(20, Event::Flush(life));
+            return Ok(());
+        }
+        let sent = std::mem::take(&mut process.batch);
+        if !sent.is_empty() {
+            process.flushing = Some(sent.clone());
+            self.queue_write(life, 0, UplinkWrite::Acknowledged(sent));
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, life: u64, token: u64, write: UplinkWrite) -> Step {
+        let now = self.now();
+        let forgets = self.planted == Some(Planted::ForgetsAtPuback);
+        let Some(process) = self.process(life) else { return Ok(()) };
+        let incoming = matches!(write, UplinkWrite::Incoming { .. });
+        let mut written = process.write(&write, now);
+        if forgets && let UplinkWrite::Acknowledged(sent) = &write {
+            debug_assert!(sent.iter().all(|one| one.form != Form::SetAside));
+            let all = UplinkWrite::Forget {
+                consumers: Vec::new(),
+                acknowledged_before: UnixMillis::from_millis(i64::MAX),
+            };
+            written = written.and_then(|_| process.write(&all, now));
+        }
+        let written = match written {
+            Ok(written) => written,
+            Err(StoreError::Disk(_)) => UplinkWritten::Failed("the disk is full".to_owned()),
+            Err(error) => return Err(store(&error)),
+        };
+        if token == 0 {
+            let sent = process.flushing.take().unwrap_or_default();
+            if matches!(written, UplinkWritten::Failed(_)) {
+                process.batch.extend(sent);
+                if !std::mem::replace(&mut process.flush_due, true) {
+                    self.after(2_000, Event::Flush(life));
+                }
+                return Ok(());
+            }
+            return self.feed(UplinkEvent::Stored(sent));
+        }
+        if incoming {
+            self.say(format_args!("a command came in: {written:?}"));
+        }
+        self.feed(UplinkEvent::Written { token, written })?;
+        if incoming { self.committed() } else { Ok(()) }
+    }
+
+    /// After a commit: the uplink is woken, and what left is looked at.
+    pub(super) fn committed(&mut self) -> Step {
+        self.feed(UplinkEvent::Wake)?;
+        let now = self.now();
+        let Some(gateway) = &self.gateway else { return Ok(()) };
+        let set = gateway.synchronised && now.wall >= hearth_gateway::clock::EARLIEST_PLAUSIBLE;
+        match &gateway.process {
+            Some(process) => self.ledger.look(&process.reader, now, set),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn tick(&mut self) -> Step {
+        let now = self.now();
+        let Some(process) = self.gateway.as_mut().and_then(|g| g.process.as_mut()) else {
+            return Ok(());
+        };
+        match process.path.tick(now) {
+            Ok(due) => self.due = due,
+            Err(StoreError::Disk(_)) => return Ok(()),
+            Err(error) => return Err(store(&error)),
+        }
+        self.committed()
+    }
+
+    pub(super) fn start(&mut self) -> Step {
+        let Some(gateway) = &mut self.gateway else { return Ok(()) };
+        match gateway.start() {
+            Ok(()) => {
+                let life = gateway.life;
+                self.say(format_args!("gateway starts, life {life}"));
+                self.after(10, Event::Tick(life));
+                self.feed(UplinkEvent::Timer)?;
+                self.committed()
+            }
+            Err(OpenError::Store(StoreError::Disk(_))) => {
+                let life = gateway.life;
+                self.after(5_000, Event::Start(life));
+                Ok(())
+            }
+            Err(error) => Err(format!("the gateway does not start: {error}")),
+        }
+    }
+
+    /// What is known of the outcomes of a committed part of a visit.
+    pub(super) fn note(&mut self, visit: &Visit, from: usize, outcomes: &[Outcome]) -> Step {
+        for (outcome, place) in outcomes.iter().zip(visit.places.iter().skip(from)) {
+            let device = &self.devices[visit.device];
+            let Some(record) = device.records.get(*place) else { continue };
+            self.ledger.commit(device.id, record, outcome)?;
+            let (id, line) = (device.id, format!("{outcome:?}"));
+            self.say(format_args!("{id} {line}"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn promise(&mut self, visit: &Visit, part: std::ops::Range<usize>) {
+        let device = &self.devices[visit.device];
+        for place in visit.places.get(part.clone()).unwrap_or_default() {
+            if let Some(record) = device.records.get(*place) {
+                self.ledger.promise(device.id, record);
+            }
+        }
+        self.devices[visit.device].confirm(visit, part);
+    }
+}
