@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use hearth_gateway::clock::{BootId, EARLIEST_PLAUSIBLE, Now};
 use hearth_gateway::control::execute::Origin;
+use hearth_gateway::intake::Arrival;
 use hearth_gateway::outreach::templates::Templates;
 use hearth_gateway::path::{OpenError, Path, PathSettings};
 use hearth_gateway::store::device::{self, Owner};
@@ -17,6 +18,7 @@ use hearth_gateway::uplink::{Pace, incoming, source};
 use hearth_shared::time::UnixMillis;
 use jiff::tz::TimeZone;
 
+use super::home::Record;
 use super::hospital;
 
 /// The gateway's id.
@@ -61,7 +63,7 @@ pub struct Process {
     /// When the agenda has a timer for it, ms.
     pub timer_ms: u64,
     /// Arrivals that a broken shell has acknowledged and not yet committed.
-    pub owed: VecDeque<Vec<hearth_gateway::intake::Arrival>>,
+    pub owed: VecDeque<(usize, Vec<Record>, Vec<Arrival>)>,
 }
 
 /// The machine that the process runs on.
@@ -264,7 +266,10 @@ fn limit(store: &mut Store, pages: Option<i64>) -> Result<(), StoreError> {
 }
 
 /// Two patients, their devices and a plan each.
-fn household(tx: &Tx<'_>) -> Result<(), StoreError> {
+///
+/// # Errors
+/// What the store answered.
+pub fn household(tx: &Tx<'_>) -> Result<(), StoreError> {
     let start = UnixMillis::from_millis(START_MS);
     for (id, language) in [(ANA, "es"), (BEN, "en")] {
         let patient = Patient {

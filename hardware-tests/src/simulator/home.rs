@@ -213,6 +213,12 @@ impl Device {
         part.filter_map(of).collect()
     }
 
+    /// The records of a part of a visit.
+    pub fn records_of(&self, visit: &Visit, part: std::ops::Range<usize>) -> Vec<Record> {
+        let places = visit.places.get(part).unwrap_or_default();
+        places.iter().filter_map(|place| self.records.get(*place).cloned()).collect()
+    }
+
     /// Part of a visit was said to be durable: the device may forget it, and does so sooner or later.
     pub fn confirm(&mut self, visit: &Visit, part: std::ops::Range<usize>) {
         for place in visit.places.get(part).unwrap_or_default() {

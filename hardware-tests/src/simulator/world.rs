@@ -15,7 +15,7 @@ use hearth_shared::time::UnixMillis;
 use super::broker::{Broker, Client, Packet};
 use super::dice::Dice;
 use super::gateway::{Gateway, START_MS};
-use super::home::{self, Device, Visit};
+use super::home::{self, Device, Record, Visit};
 use super::hospital::Hospital;
 use super::ledger::Ledger;
 use super::trace::Trace;
@@ -573,14 +573,12 @@ impl<'o> World<'o> {
         }
     }
 
-    /// What is known of the outcomes of a committed part of a visit.
-    pub(super) fn note(&mut self, visit: &Visit, from: usize, outcomes: &[Outcome]) -> Step {
-        for (outcome, place) in outcomes.iter().zip(visit.places.iter().skip(from)) {
-            let device = &self.devices[visit.device];
-            let Some(record) = device.records.get(*place) else { continue };
-            self.ledger.commit(device.id, record, outcome)?;
-            let (id, line) = (device.id, format!("{outcome:?}"));
-            self.say(format_args!("{id} {line}"));
+    /// Writes the outcomes of committed records into the ledger.
+    pub(super) fn note(&mut self, device: usize, records: &[Record], outcomes: &[Outcome]) -> Step {
+        let id = self.devices[device].id;
+        for (outcome, record) in outcomes.iter().zip(records) {
+            self.say(format_args!("{id} {outcome:?}"));
+            self.ledger.commit(id, record, outcome)?;
         }
         Ok(())
     }

@@ -51,6 +51,7 @@ impl World<'_> {
         let part = from..(from + size).min(visit.places.len());
         let now = self.now();
         let arrivals = self.devices[visit.device].arrivals(&visit, part.clone(), now);
+        let records = self.devices[visit.device].records_of(&visit, part.clone());
         let dies = self.dies_at_commit;
         let Some(gateway) = &mut self.gateway else { return Ok(()) };
         let life = gateway.life;
@@ -59,7 +60,7 @@ impl World<'_> {
             return Ok(());
         };
         if self.planted == Some(Planted::AcknowledgesBeforeCommit) {
-            process.owed.push_back(arrivals);
+            process.owed.push_back((visit.device, records, arrivals));
             self.promise(&visit, part.clone());
             self.after(20, Event::Owed(life));
             self.soon(40, Event::Part(visit, part.end));
@@ -75,7 +76,7 @@ impl World<'_> {
                 if outcomes.len() != arrivals.len() {
                     return Err(format!("{} outcomes for {}", outcomes.len(), arrivals.len()));
                 }
-                self.note(&visit, from, &outcomes)?;
+                self.note(visit.device, &records, &outcomes)?;
                 self.committed()?;
                 self.alarmed(&visit, part.clone())?;
                 if dies == Some(true) {
@@ -99,11 +100,15 @@ impl World<'_> {
     /// A broken shell commits what it has long acknowledged.
     pub(super) fn owed(&mut self, life: u64) -> Step {
         let Some(process) = self.process(life) else { return Ok(()) };
-        if let Some(arrivals) = process.owed.pop_front() {
+        let Some((device, records, arrivals)) = process.owed.pop_front() else { return Ok(()) };
+        match process.path.take(&arrivals) {
+            Ok(outcomes) => {
+                self.note(device, &records, &outcomes)?;
+                self.committed()
+            }
             // It does not look at what the store says, either.
-            let _ = process.path.take(&arrivals);
+            Err(_) => Ok(()),
         }
-        Ok(())
     }
 
     /// A live glucose below 54 mg/dL has its alert as soon as it is durable.
