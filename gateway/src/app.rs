@@ -24,6 +24,7 @@ use crate::clock::{Clock, RequireSync};
 use crate::config::{Adapter, Config, Loaded};
 use crate::control::socket::{self, Access, SocketError};
 use crate::radio::simulated::{Pace, RadioState, Simulated};
+use crate::store::SalvageReport;
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::writer::{WriteError, Writer};
 
@@ -66,6 +67,14 @@ impl Talk {
             let _ = crate::cli::print::out(&format!("{line}\n"));
         }
     }
+}
+
+/// Checks the files that a configuration names: programmes and household.
+///
+/// # Errors
+/// All problems of the first file that cannot be used.
+pub fn check(config: &Config) -> Result<(), Failure> {
+    rooms::check(config)
 }
 
 /// Runs the gateway until a signal ends it.
@@ -124,7 +133,7 @@ impl Gateway {
         let store = open_store(&config, &clock)?;
         let listener = listen(&config)?;
         let radio_listener = listen_radio(&config)?;
-        let salvaged: Option<String> = None;
+        let salvaged = store.salvaged().map(salvage_sentence);
         let reader = store.reader().map_err(store_failure)?;
         let desk_reader = Arc::new(Mutex::new(store.reader().map_err(store_failure)?));
         let uplink_reader = store.reader().map_err(store_failure)?;
@@ -135,8 +144,10 @@ impl Gateway {
         let (queued, queued_seen) = watch::channel(false);
         let full = Arc::new(AtomicBool::new(false));
         let signals = custody::Signals { committed, queued, full: full.clone() };
-        let (thread, ended) = custody::spawn(config.gateway.id.clone(), path, reader, requests, signals)
-            .map_err(|error| internal(&format!("the writer did not start: {}", plain(&error))))?;
+        let (thread, ended) =
+            custody::spawn(config.gateway.id.clone(), path, reader, requests, signals).map_err(
+                |error| internal(&format!("the writer did not start: {}", plain(&error))),
+            )?;
 
         let (tell_notes, notes) = watch::channel(Vec::new());
         let ports = links::Ports {
@@ -388,7 +399,7 @@ fn confirmed_in_this_boot(config: &Config, clock: &Clock) -> bool {
     std::fs::read_to_string(desk::confirmation(config)).is_ok_and(|text| text.trim() == boot)
 }
 
-fn make_folder(folder: &FilePath) -> Result<(), Failure> {
+pub(crate) fn make_folder(folder: &FilePath) -> Result<(), Failure> {
     use std::os::unix::fs::DirBuilderExt;
     if folder.is_dir() {
         return Ok(());
@@ -430,6 +441,18 @@ fn open_store(config: &Config, clock: &Clock) -> Result<Store, Failure> {
     options.salvage = config.store.salvage;
     options.now_s = clock.now().wall.seconds();
     Store::open(&options).map_err(store_failure)
+}
+
+/// What a salvage kept and lost.
+fn salvage_sentence(report: &SalvageReport) -> String {
+    let sum = |rows: &std::collections::BTreeMap<String, u64>| rows.values().sum::<u64>();
+    format!(
+        "{} rows are kept, {} are lost, {} readings are decoded again; the damaged file is {}.",
+        sum(&report.kept),
+        sum(&report.lost),
+        report.decode_again,
+        report.moved_to.display()
+    )
 }
 
 /// Why the database cannot be used, with a next step for each cause.

@@ -426,7 +426,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Loaded, Vec<Problem>> {
                 problems.into_iter().map(|p| misplaced::explain(p, text)).collect();
             // What can be read is checked all the same, so that one round of mending is enough.
             problems.extend(misplaced::check_the_rest(text, path, &problems));
-            problems.sort_by(|a, b| (a.line, a.column).cmp(&(b.line, b.column)));
+            problems.sort_by_key(|problem| (problem.line, problem.column));
             problems.dedup_by(|a, b| a.line == b.line && a.key == b.key);
             Err(problems)
         }

@@ -5,7 +5,7 @@
 //! the commands that are missing, so applying the same file twice changes nothing, and what people have
 //! changed since through other keys stays.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,13 +14,14 @@ use uuid::Uuid;
 use crate::checked_toml::{self, Document, Problem};
 use crate::control::command::{
     Command, DeviceAssign, DeviceSettings, PatientSettings, Pause, PlanAssign, PlanEvent, Verb,
-    nearest,
 };
 use crate::control::execute::{Origin, check};
 use crate::outreach::{Context, local, zone_of};
 use crate::store::patient::{self, Patient};
 use crate::store::plan::{self, PlanState};
 use crate::store::{Queries, StoreError, command, device};
+
+mod meaning;
 
 /// Ids of commands from a household file are UUIDv5 in this namespace.
 const NAMESPACE: Uuid = Uuid::from_u128(0x2f0f_3b0a_5a0c_5c1e_8f6d_0f4f_6b7a_91c4);
@@ -156,47 +157,6 @@ impl DeviceEntry {
     }
 }
 
-/// Collects problems of meaning with their places.
-struct Findings<'a> {
-    document: &'a Document,
-    problems: Vec<Problem>,
-}
-
-impl Findings<'_> {
-    fn add(&mut self, key: &str, checked: Result<(), String>) {
-        if let Err(sentence) = checked {
-            let sentence = sentence.trim_end_matches('.').to_owned();
-            self.problems.push(self.document.problem(key, sentence, None));
-        }
-    }
-
-    fn twice<'i>(&mut self, list: &str, ids: impl Iterator<Item = &'i str>) {
-        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-        for (place, id) in ids.enumerate() {
-            if let Some(first) = seen.get(id) {
-                let message =
-                    format!("{list} {id:?} is listed twice, first as number {}", first + 1);
-                self.problems.push(self.document.problem(
-                    &format!("{list}.{place}.id"),
-                    message,
-                    None,
-                ));
-            } else {
-                seen.insert(id, place);
-            }
-        }
-    }
-
-    fn refers(&mut self, key: &str, id: &str, known: &BTreeSet<&str>) {
-        if !known.contains(id) {
-            let help =
-                nearest(id, known.iter().copied()).map(|near| format!("did you mean {near}?"));
-            let message = format!("no [[patient]] of this file has the id {id:?}");
-            self.problems.push(self.document.problem(key, message, help));
-        }
-    }
-}
-
 impl Household {
     /// Reads a file and reports everything that is wrong with it at once.
     ///
@@ -204,28 +164,8 @@ impl Household {
     /// All problems, each with its line.
     pub fn read(source: &str, text: &str, ctx: &Context<'_>) -> Result<Self, Vec<Problem>> {
         let (file, document): (File, Document) = checked_toml::read(source, text)?;
-        let mut findings = Findings { document: &document, problems: Vec::new() };
-        findings.twice("patient", file.patient.iter().map(|p| p.id.as_str()));
-        findings.twice("device", file.device.iter().map(|d| d.id.as_str()));
-        findings.twice("plan", file.plan.iter().map(|p| p.id.as_str()));
-        let patients: BTreeSet<&str> = file.patient.iter().map(|p| p.id.as_str()).collect();
-        for (place, entry) in file.patient.iter().enumerate() {
-            check_patient(&mut findings, ctx, place, entry);
-        }
-        let mut addresses: BTreeMap<String, &str> = BTreeMap::new();
-        for (place, entry) in file.device.iter().enumerate() {
-            check_device(&mut findings, place, entry, &patients, &mut addresses);
-        }
-        for (place, entry) in file.plan.iter().enumerate() {
-            check_plan(&mut findings, ctx, place, entry, &patients);
-        }
-        let mut problems = findings.problems;
-        if problems.is_empty() {
-            Ok(Self { file })
-        } else {
-            problems.sort_by(|a, b| (a.line, a.column, &a.key).cmp(&(b.line, b.column, &b.key)));
-            Err(problems)
-        }
+        let problems = meaning::problems(&file, &document, ctx);
+        if problems.is_empty() { Ok(Self { file }) } else { Err(problems) }
     }
 
     /// The commands that make the store say what the file says, in the order to execute them in; none
@@ -304,132 +244,16 @@ impl Household {
     }
 }
 
-fn check_patient(
-    findings: &mut Findings<'_>,
-    ctx: &Context<'_>,
-    place: usize,
-    entry: &PatientEntry,
-) {
-    let at = |key: &str| format!("patient.{place}.{key}");
-    let whole = entry.settings();
-    let only = |change: fn(&PatientSettings, &mut PatientSettings)| {
-        let mut settings = PatientSettings { id: "x".to_owned(), ..PatientSettings::default() };
-        change(&whole, &mut settings);
-        check::patient(ctx.templates, &settings)
-    };
-    findings.add(&at("id"), only(|all, one| one.id.clone_from(&all.id)));
-    findings.add(&at("zone"), only(|all, one| one.zone.clone_from(&all.zone)));
-    findings.add(&at("language"), only(|all, one| one.language.clone_from(&all.language)));
-    findings.add(&at("quiet_hours"), only(|all, one| one.quiet_hours.clone_from(&all.quiet_hours)));
-    findings.add(&at("daily_cap"), only(|all, one| one.daily_cap = all.daily_cap));
-    findings.add(&at("start"), only(|all, one| one.start.clone_from(&all.start)));
-    findings.add(&at("limits"), only(|all, one| one.limits.clone_from(&all.limits)));
-    for (number, pause) in entry.pauses().enumerate() {
-        findings.add(&at(&format!("pause.{number}")), check::pause(&pause).map(|_| ()));
-    }
-}
-
-fn check_device<'f>(
-    findings: &mut Findings<'_>,
-    place: usize,
-    entry: &'f DeviceEntry,
-    patients: &BTreeSet<&str>,
-    addresses: &mut BTreeMap<String, &'f str>,
-) {
-    let at = |key: &str| format!("device.{place}.{key}");
-    let whole = entry.settings();
-    let only = |change: fn(&DeviceSettings, &mut DeviceSettings)| {
-        let mut settings = DeviceSettings { id: "x".to_owned(), ..DeviceSettings::default() };
-        change(&whole, &mut settings);
-        check::device(&settings)
-    };
-    findings.add(&at("id"), only(|all, one| one.id.clone_from(&all.id)));
-    findings.add(&at("kind"), only(|all, one| one.kind.clone_from(&all.kind)));
-    findings.add(&at("zone"), only(|all, one| one.zone.clone_from(&all.zone)));
-    let interval = only(|all, one| one.expected_interval_s = all.expected_interval_s);
-    findings.add(&at("expected_interval_s"), interval);
-    match entry.address.as_deref().map(check::address) {
-        Some(Ok(address)) => {
-            if let Some(other) = addresses.insert(address, &entry.id) {
-                let sentence = format!("the device {other:?} has this address too");
-                findings.add(&at("address"), Err(sentence));
-            }
-        }
-        Some(Err(sentence)) => findings.add(&at("address"), Err(sentence)),
-        None => {}
-    }
-    let mut slots = BTreeSet::new();
-    for (number, owner) in entry.owner.iter().enumerate() {
-        let key = format!("owner.{number}");
-        findings.refers(&at(&format!("{key}.patient")), &owner.patient, patients);
-        if !slots.insert(owner.slot) {
-            let sentence = match owner.slot {
-                Some(slot) => format!("slot {slot} of this device has an owner already"),
-                None => "this device has an owner already; give each owner a slot".to_owned(),
-            };
-            findings.add(&at(&key), Err(sentence));
-        }
-        findings.add(&at(&format!("{key}.from")), check_moment(owner.from.as_deref()));
-    }
-}
-
-fn check_plan(
-    findings: &mut Findings<'_>,
-    ctx: &Context<'_>,
-    place: usize,
-    entry: &PlanEntry,
-    patients: &BTreeSet<&str>,
-) {
-    let at = |key: &str| format!("plan.{place}.{key}");
-    findings.add(&at("id"), check::plan_id(&entry.id));
-    findings.refers(&at("patient"), &entry.patient, patients);
-    let start = entry.start.as_deref().map(|start| (start, local::parse_day(start)));
-    if let Some((start, None)) = start {
-        findings.add(&at("start"), Err(format!("{start:?} is no date; write it like 2026-03-31")));
-    }
-    let programmes = ctx.programmes.ids();
-    if programmes.iter().any(|id| *id == entry.programme) {
-        let start_day = start.and_then(|(_, day)| day).unwrap_or(0);
-        findings.add(&at("overrides"), ctx.programmes.check(&entry.plan(start_day)));
-    } else {
-        let help = nearest(&entry.programme, programmes.iter().copied());
-        let message = format!(
-            "there is no programme {:?}; there are {}",
-            entry.programme,
-            programmes.join(", ")
-        );
-        let help = help.map(|near| format!("did you mean {near}?"));
-        findings.problems.push(findings.document.problem(&at("programme"), message, help));
-    }
-    for (number, change) in entry.medication_change.iter().enumerate() {
-        let day = local::parse_day(&change.day).map(|_| ());
-        let sentence = format!("{:?} is no date; write it like 2026-03-31", change.day);
-        findings.add(&at(&format!("medication_change.{number}.day")), day.ok_or(sentence));
-    }
-}
-
 impl PlanEntry {
     fn plan(&self, start_day: i64) -> plan::Plan {
-        plan::Plan {
-            id: self.id.clone(),
-            patient: self.patient.clone(),
-            programme: self.programme.clone(),
+        let mut plan = plan::Plan::new(
+            self.id.as_str(),
+            self.patient.as_str(),
+            self.programme.as_str(),
             start_day,
-            overrides: self.overrides.clone().unwrap_or_default(),
-            state: PlanState::Active,
-            publisher: None,
-            silence: None,
-            evaluated_day: None,
-        }
-    }
-}
-
-fn check_moment(text: Option<&str>) -> Result<(), String> {
-    match text {
-        Some(text) if local::parse_day(text).is_none() && local::parse_moment(text).is_none() => {
-            Err(format!("{text:?} is neither a date nor a moment; write it like 2026-03-31"))
-        }
-        _ => Ok(()),
+        );
+        plan.overrides = self.overrides.clone().unwrap_or_default();
+        plan
     }
 }
 

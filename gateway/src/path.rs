@@ -10,6 +10,7 @@ use std::sync::Arc;
 use hearth_shared::time::UnixMillis;
 use jiff::tz::TimeZone;
 
+use crate::assess::days;
 use crate::assess::live::{Desk, Live, PatientNotice};
 use crate::clock::Now;
 use crate::control::execute::{CommandResult, Origin, execute};
@@ -17,11 +18,10 @@ use crate::control::{Command, Verb};
 use crate::intake::batch::{Batch, Surroundings, UNKNOWN_DEVICE};
 use crate::intake::directory::Directory;
 use crate::intake::{Arrival, Outcome};
-use crate::outreach::need::Ladder;
 use crate::outreach::templates::{TemplateError, Templates};
-use crate::outreach::{self, Programmes, notice};
+use crate::outreach::{self, notice};
+use crate::programme::Library;
 use crate::store::journal::{self, Kind, RowOutcome};
-use crate::store::plan::Plan;
 use crate::store::{Store, StoreError, Tx, alert, command as commands, counter, observation};
 
 /// Raw rows judged in one transaction at a start.
@@ -35,35 +35,19 @@ pub struct PathSettings {
     /// The zone of clocks and patients that have none of their own.
     pub zone: TimeZone,
     /// The care programmes.
-    pub programmes: Arc<dyn Programmes + Send + Sync>,
+    pub programmes: Arc<Library>,
 }
 
 impl PathSettings {
     /// A path without programmes: no plan can be assigned.
     pub fn new(gateway_id: impl Into<String>, zone: TimeZone) -> Self {
-        Self { gateway_id: gateway_id.into(), zone, programmes: Arc::new(NoProgrammes) }
+        Self { gateway_id: gateway_id.into(), zone, programmes: Arc::default() }
     }
 
     /// The same with these care programmes.
     #[must_use]
-    pub fn with_programmes(self, programmes: Arc<dyn Programmes + Send + Sync>) -> Self {
+    pub fn with_programmes(self, programmes: Arc<Library>) -> Self {
         Self { programmes, ..self }
-    }
-}
-
-/// Stands where no programme is loaded.
-#[derive(Debug)]
-struct NoProgrammes;
-
-impl Programmes for NoProgrammes {
-    fn ids(&self) -> Vec<&str> {
-        Vec::new()
-    }
-    fn ladder(&self, _: &str, _: &str) -> Ladder {
-        Ladder::default()
-    }
-    fn check(&self, plan: &Plan) -> Result<(), String> {
-        Err(format!("No programme is loaded, so {} cannot run.", plan.programme))
     }
 }
 
@@ -167,9 +151,10 @@ impl Path {
             parts.live.tick(tx, now.wall, &mut notices)?;
             parts.close(tx, notices, now)?;
             let context = parts.context();
+            let days = days::daily(tx, &context, now)?;
             let care = outreach::tick(tx, &context, now)?;
             let rules = alert::next_due(tx)?.map(UnixMillis::from_seconds);
-            Ok([care, rules].into_iter().flatten().min())
+            Ok([days, care, rules].into_iter().flatten().min())
         })
     }
 
@@ -195,7 +180,7 @@ impl Path {
             let context = outreach::Context {
                 gateway: &parts.settings.gateway_id,
                 templates: parts.templates,
-                programmes: &*parts.settings.programmes,
+                programmes: &parts.settings.programmes,
             };
             let mut desk = Desk { live: &mut *parts.live, notices: &mut notices };
             let result = execute(tx, &context, &mut desk, command, (origin, seq), now)?;
@@ -330,7 +315,7 @@ impl Parts<'_> {
         outreach::Context {
             gateway: &self.settings.gateway_id,
             templates: self.templates,
-            programmes: &*self.settings.programmes,
+            programmes: &self.settings.programmes,
         }
     }
 

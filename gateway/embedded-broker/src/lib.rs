@@ -133,7 +133,9 @@ fn config(settings: &Settings) -> Result<BrokerConfig, BrokerError> {
         .with_max_retained_message_size(PACKET_MAX)
         .with_storage(storage);
     config.sys_topics_enabled = false;
-    config.auth_config.allow_anonymous = settings.logins.is_empty();
+    // The library wants a password file otherwise; who may connect is decided by the provider that
+    // `serve` sets, which knows the logins and refuses anybody else.
+    config.auth_config.allow_anonymous = true;
     Ok(config)
 }
 
@@ -201,6 +203,7 @@ async fn serve(
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test]
     async fn it_tells_its_port_writes_only_into_its_folder_and_ends() {
@@ -231,5 +234,24 @@ mod tests {
         let (tell, _) = oneshot::channel();
         let result = run(open, tell, CancellationToken::new()).await;
         assert!(matches!(result, Err(BrokerError::Open(_))));
+    }
+
+    #[tokio::test]
+    async fn with_a_login_it_starts_and_refuses_anybody_else() {
+        let mut settings = Settings::loopback(0, Storage::Memory);
+        settings.logins = vec![Login { username: "ward".into(), password: "right".into() }];
+        let (tell, bound) = oneshot::channel();
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(run(settings, tell, stop.clone()));
+        let mut stream = tokio::net::TcpStream::connect(bound.await.unwrap()).await.unwrap();
+        // CONNECT of MQTT 5 without a user: protocol name, version 5, clean start, client id "a".
+        let hello = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x0a\x00\x00\x01a";
+        stream.write_all(hello).await.unwrap();
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer[0], 0x20, "a CONNACK");
+        assert!(answer[3] >= 0x80, "refused: {answer:x?}");
+        stop.cancel();
+        task.await.unwrap().unwrap();
     }
 }

@@ -19,7 +19,7 @@ use crate::writer::{BATCH_MAX, Reply, Request, WriteError};
 pub(super) struct Signals {
     /// Counts commits; whoever waits on it reads the store when it changes.
     pub(super) committed: watch::Sender<i64>,
-    /// Messages wait to be sent.
+    /// Messages that expire wait to be sent.
     pub(super) queued: watch::Sender<bool>,
     /// The disk takes nothing at present.
     pub(super) full: Arc<AtomicBool>,
@@ -189,7 +189,7 @@ impl Custody {
 
     fn tell(&mut self) {
         self.signals.committed.send_modify(|count| *count += 1);
-        if let Ok(queued) = listing::anything_queued(&self.reader) {
+        if let Ok(queued) = listing::anything_expiring_queued(&self.reader) {
             self.signals
                 .queued
                 .send_if_modified(|known| std::mem::replace(known, queued) != queued);

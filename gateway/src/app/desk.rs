@@ -9,7 +9,6 @@ use hearth_shared::time::UnixMillis;
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::rooms;
 use crate::clock::Clock;
 use crate::config::{Adapter, Config};
 use crate::control::execute::Origin;
@@ -21,7 +20,7 @@ use crate::control::status::{
 };
 use crate::control::{Command, Verb};
 use crate::radio::simulated::RadioState;
-use crate::store::{Reader, StoreError, listing};
+use crate::store::{Reader, StoreError, backup, listing};
 use crate::writer::{WriteError, Writer};
 
 /// Everything the desk needs to answer.
@@ -188,13 +187,22 @@ impl Desk {
     }
 
     async fn backup(&self, to: PathBuf) -> Answer {
+        let reader = self.reader.clone();
         let wanted = to.clone();
-        match self.read(move |reader| rooms::backup(reader, &wanted)).await {
-            Ok(()) => {
-                let octets = std::fs::metadata(&to).map_or(0, |meta| meta.len());
-                Answer::Done { result: json!({ "file": to, "octets": octets }) }
+        // A reader of its own would be better kept free, but a copy is rare and takes seconds.
+        let done = tokio::task::spawn_blocking(move || {
+            backup::backup(&reader.lock().unwrap_or_else(PoisonError::into_inner), &wanted)
+        });
+        match done.await {
+            Ok(Ok(manifest)) => {
+                Answer::Done { result: json!({ "folder": to, "manifest": manifest }) }
             }
-            Err(answer) => answer,
+            Ok(Err(error)) => Answer::Refused {
+                code: "backup".to_owned(),
+                sentence: format!("No copy was made: {error}."),
+                next: Some("name a new folder that the gateway's user may write to".to_owned()),
+            },
+            Err(_) => Answer::refused("internal", "The copy met a fault in Hearth."),
         }
     }
 }

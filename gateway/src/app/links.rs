@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use hearth_shared::time::UnixMillis;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -160,17 +159,14 @@ async fn show(
             if status.state != seen.state {
                 status.since = Some(listing::rfc3339(now));
             }
-            note(status, &seen, now);
+            note(status, &seen);
         });
     }
 }
 
-fn note(status: &mut BrokerStatus, seen: &UplinkView, now: UnixMillis) {
+fn note(status: &mut BrokerStatus, seen: &UplinkView) {
     status.state = seen.state.to_owned();
     status.reason = seen.problem.as_ref().map(|p| format!("{} {}", p.sentence, p.remedy));
-    if seen.state == "online" {
-        status.last_round_trip = Some(listing::rfc3339(now));
-    }
 }
 
 #[cfg(feature = "embedded-broker")]

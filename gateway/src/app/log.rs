@@ -10,7 +10,7 @@ use crate::config::{Log, LogFormat};
 /// Starts logging. `HEARTH_LOG` may name another filter, as tracing-subscriber documents it.
 pub(super) fn start(log: &Log) {
     let wanted = std::env::var("HEARTH_LOG").ok().filter(|text| !text.is_empty());
-    let default = format!("warn,hearth_gateway={}", log.level.as_str());
+    let default = format!("error,hearth_gateway={}", log.level.as_str());
     let filter = wanted
         .and_then(|text| EnvFilter::try_new(text).ok())
         .unwrap_or_else(|| EnvFilter::new(default));

@@ -1,6 +1,8 @@
 //! Sets up the rooms behind the writer: the path itself, what comes in from the broker, and the household of a
 //! first start.
 
+use std::sync::Arc;
+
 use jiff::tz::TimeZone;
 
 use crate::cli::exit::{Exit, Failure};
@@ -8,20 +10,96 @@ use crate::clock::{Clock, Now};
 use crate::config::Config;
 use crate::control::Command;
 use crate::control::execute::{CommandResult, Origin};
+use crate::household::Household;
+use crate::outreach::Context;
+use crate::outreach::templates::Templates;
 use crate::path::{OpenError, Path, PathSettings};
+use crate::programme::Library;
 use crate::store::{Store, StoreError};
 use crate::uplink::message::{Answer, CONTRACT};
 use crate::uplink::{UplinkWritten, incoming};
-use crate::writer::{WriteError, Writer};
+use crate::writer::Writer;
 
 /// The path over an open store: raw rows of an earlier run that nobody judged are judged first.
 pub(super) fn path(store: Store, config: &Config) -> Result<Path, Failure> {
     let zone = TimeZone::get(&config.gateway.zone).unwrap_or(TimeZone::UTC);
-    let settings = PathSettings::new(config.gateway.id.clone(), zone);
+    let gateway_id = config.gateway.id.clone();
+    let settings = PathSettings { gateway_id, zone, programmes: Arc::new(programmes(config)?) };
     Path::open(store, settings).map_err(|error| match error {
         OpenError::Store(error) => super::store_failure(error),
         other => Failure::new(Exit::Internal, format!("The gateway did not start: {other}")),
     })
+}
+
+/// The programmes that come with Hearth and those of the configured folder.
+fn programmes(config: &Config) -> Result<Library, Failure> {
+    let mut library = Library::built_in();
+    if let Some(folder) = &config.programmes.folder {
+        library.add_folder(folder).map_err(|error| {
+            Failure::new(Exit::Configuration, format!("A care programme cannot be used: {error}"))
+                .next("mend the file, or take it out of programmes.folder")
+        })?;
+    }
+    Ok(library)
+}
+
+/// The household file, applied: each entry once, what people have changed since stays.
+///
+/// # Errors
+/// The file cannot be used, or one of its entries was refused; those before it are done.
+pub(super) async fn apply_household(
+    config: &Config,
+    writer: &Writer,
+    clock: &Clock,
+) -> Result<(), Failure> {
+    let Some(file) = &config.household.file else { return Ok(()) };
+    let text = std::fs::read_to_string(file).map_err(|e| Failure::file("read", file, &e))?;
+    let household = household(config, file, &text)?;
+    let now = clock.now();
+    let applied = writer.run(move |path| -> Result<Vec<CommandResult>, StoreError> {
+        let commands = path.store().transaction(|tx| household.commands(tx))?;
+        let mut results = Vec::new();
+        for command in &commands {
+            results.push(path.execute(command, Origin::Household, now)?);
+        }
+        Ok(results)
+    });
+    let results = match applied.await {
+        Ok(Ok(results)) => results,
+        Ok(Err(error)) => return Err(super::store_failure(error)),
+        Err(error) => return Err(Failure::new(Exit::Store, error.to_string())),
+    };
+    let done = results.iter().filter(|result| result.done).count();
+    tracing::info!(done, refused = results.len() - done, "the household file is applied");
+    match results.iter().find(|result| !result.done) {
+        None => Ok(()),
+        Some(first) => Err(Failure::new(
+            Exit::Configuration,
+            format!("{} was not applied whole: {}", file.display(), first.sentence),
+        )
+        .next("mend the entry; the others are applied and stay")),
+    }
+}
+
+fn household(config: &Config, file: &std::path::Path, text: &str) -> Result<Household, Failure> {
+    let templates = Templates::builtin()
+        .map_err(|e| Failure::new(Exit::Internal, format!("The texts cannot be used: {e}")))?;
+    let shelf = programmes(config)?;
+    let context =
+        Context { gateway: &config.gateway.id, templates: &templates, programmes: &shelf };
+    Household::read(&file.display().to_string(), text, &context).map_err(|problems| {
+        let list: String = problems.iter().map(|p| format!("{p}\n\n")).collect();
+        let sentence = format!("{} cannot be used:\n\n{list}", file.display());
+        Failure::new(Exit::Configuration, sentence).next("mend the lines above")
+    })
+}
+
+/// Whether the files that the configuration names can be used: programmes and household.
+pub(super) fn check(config: &Config) -> Result<(), Failure> {
+    programmes(config)?;
+    let Some(file) = &config.household.file else { return Ok(()) };
+    let text = std::fs::read_to_string(file).map_err(|e| Failure::file("read", file, &e))?;
+    household(config, file, &text).map(drop)
 }
 
 /// Something came in from the broker: it is journalled, executed where it is a command, and answered.

@@ -223,7 +223,7 @@ impl Live {
         let mut limits = Vec::with_capacity(candidates.len());
         let mut start = u32::MAX;
         for patient in candidates {
-            let member = self.member(tx, patient, now)?;
+            let member = self.member(tx, patient, None, now)?;
             if member.monitor {
                 limits.push(member.limits);
                 start = start.min(member.start);
@@ -322,7 +322,7 @@ impl Live {
         event: impl FnOnce(&Member) -> Option<Event>,
         out: &mut Vec<PatientNotice>,
     ) -> Result<(), StoreError> {
-        let member = self.member(tx, patient, now)?;
+        let member = self.member(tx, patient, case, now)?;
         let mut said = Said::default();
         let shared = case.is_some_and(|c| c.shared);
         if let Some(set) = member.settings_event(now) {
@@ -353,10 +353,12 @@ impl Live {
         &mut self,
         tx: &Tx<'_>,
         patient: &str,
+        case: Option<&Case<'_>>,
         now: UnixMillis,
     ) -> Result<&mut Member, StoreError> {
         if !self.members.contains_key(patient) {
-            let member = load(tx, patient, &self.gateway_zone, now)?;
+            let judged = case.and_then(|c| c.observation_seq);
+            let member = load(tx, patient, &self.gateway_zone, (now, judged))?;
             self.members.insert(patient.to_owned(), member);
         }
         // Present: it was put in above.
@@ -398,7 +400,7 @@ fn load(
     tx: &Tx<'_>,
     id: &str,
     gateway_zone: &TimeZone,
-    now: UnixMillis,
+    (now, judged): (UnixMillis, Option<i64>),
 ) -> Result<Member, StoreError> {
     let row = patient::get(tx, id)?;
     let zone = row.as_ref().and_then(|p| p.zone.as_deref()).and_then(local::zone);
@@ -425,9 +427,9 @@ fn load(
         alert::Snapshot::Nothing => {}
         alert::Snapshot::Whole(bytes) => match postcard::from_bytes(&bytes) {
             Ok(engine) => member.engine = engine,
-            Err(_) => rebuild(tx, id, &mut member, now)?,
+            Err(_) => rebuild(tx, id, &mut member, (now, judged))?,
         },
-        alert::Snapshot::Damaged => rebuild(tx, id, &mut member, now)?,
+        alert::Snapshot::Damaged => rebuild(tx, id, &mut member, (now, judged))?,
     }
     Ok(member)
 }
@@ -443,9 +445,16 @@ fn mute(from: i64, to: i64) -> Mute {
     Mute { from: clamp(from), to: clamp(to) }
 }
 
-/// Replays the patient's last days without a word, then the acknowledgements that still stand.
-fn rebuild(tx: &Tx<'_>, id: &str, member: &mut Member, now: UnixMillis) -> Result<(), StoreError> {
+/// Replays the patient's last days without a word, then the acknowledgements that still stand. Readings of
+/// this very transaction, and the one that is about to be judged, are left out: they are to be heard.
+fn rebuild(
+    tx: &Tx<'_>,
+    id: &str,
+    member: &mut Member,
+    (now, judged): (UnixMillis, Option<i64>),
+) -> Result<(), StoreError> {
     let (mut rows, damaged) = observation::since(tx, id, now.plus_seconds(-REBUILD_S))?;
+    rows.retain(|r| r.seq < tx.first_new_observation() && Some(r.seq) != judged);
     rows.sort_by_key(|r| (r.observation.received, r.observation.measured, r.seq));
     for row in rows {
         let received = row.observation.received;

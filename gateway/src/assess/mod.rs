@@ -1,9 +1,13 @@
 //! Asks the shared rules about committed observations, and puts their answers into words.
 
+pub mod days;
+
 mod claims;
 
 pub mod live;
 
 pub mod series;
+
+pub mod sentence;
 
 pub mod wording;

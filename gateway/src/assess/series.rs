@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 use hearth_shared::assess::trend::plan::{DAY_MAX, VALUE_MAX};
 use hearth_shared::assess::trend::{DayValue, Measured};
+use hearth_shared::observation::{Absent, Value};
+
+use crate::programme::SeriesKind;
 
 /// Which readings count, and what a day's value is (B2; the rest of B2 is the rule's `Plan`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +79,24 @@ pub struct SeriesReading<'a> {
     pub ctx: Option<&'a str>,
     /// The device says that the value is bad.
     pub invalid: bool,
+}
+
+/// An observation's value in the plan's unit (the rule's steps of A9), with HI and LO; `None` if it
+/// says nothing about this series. A value that A9 calls implausible or invalid stays out of every
+/// trend: the caller says so with [`SeriesReading::invalid`].
+pub fn in_steps(kind: SeriesKind, value: &Result<Value, Absent>) -> Option<(i64, Saturated)> {
+    let step = match (kind, value) {
+        (_, Err(Absent::AboveRange)) => return Some((0, Saturated::High)),
+        (_, Err(Absent::BelowRange)) => return Some((0, Saturated::Low)),
+        (SeriesKind::Glucose | SeriesKind::ContinuousGlucose, Ok(Value::Glucose(glucose))) => {
+            glucose.step()
+        }
+        (SeriesKind::Systolic, Ok(Value::BloodPressure { systolic, .. })) => systolic.step(),
+        (SeriesKind::Diastolic, Ok(Value::BloodPressure { diastolic, .. })) => diastolic.step(),
+        (SeriesKind::Weight, Ok(Value::Mass(mass))) => mass.step(),
+        _ => return None,
+    };
+    Some((i64::from(step), Saturated::No))
 }
 
 /// The daily values of one series.
@@ -236,4 +257,68 @@ fn time_in_range_y(
     }
     let within = slots.values().filter(|within| **within).count() as i64;
     i32::try_from(2 * (1000 * within / n)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use hearth_shared::units::{Glucose, Mass, Pressure};
+
+    use super::*;
+
+    #[test]
+    fn observations_come_in_the_steps_of_the_rule() {
+        use SeriesKind::{ContinuousGlucose, Diastolic, Glucose as Meter, Systolic, Weight};
+        let number = |step| Some((step, Saturated::No));
+        let sugar = Ok(Value::Glucose(Glucose::from_umol_per_l(10_000)));
+        assert_eq!(in_steps(Meter, &sugar), number(180));
+        assert_eq!(in_steps(ContinuousGlucose, &sugar), number(180));
+        assert_eq!(in_steps(Weight, &sugar), None);
+        let (systolic, diastolic) =
+            (Pressure::from_pascals(16_000), Pressure::from_pascals(10_666));
+        let pressure = Ok(Value::BloodPressure { systolic, diastolic, mean: None });
+        assert_eq!(in_steps(Systolic, &pressure), number(120));
+        assert_eq!(in_steps(Diastolic, &pressure), number(80));
+        let mass = Ok(Value::Mass(Mass::from_grams(81_360)));
+        assert_eq!(in_steps(Weight, &mass), number(8136));
+        assert_eq!(in_steps(Meter, &Err(Absent::AboveRange)), Some((0, Saturated::High)));
+        assert_eq!(in_steps(Meter, &Err(Absent::BelowRange)), Some((0, Saturated::Low)));
+        assert_eq!(in_steps(Meter, &Err(Absent::NotANumber)), None);
+    }
+
+    #[test]
+    fn what_the_rule_cannot_compute_with_is_an_error() {
+        let selection = Selection {
+            plaus: (i64::MIN, i64::MAX),
+            tod: None,
+            ctx: None,
+            tz: 0,
+            day_start: 0,
+            lookback: 90,
+            k_per_day: 8,
+            summary: Summary::Median,
+        };
+        let reading = SeriesReading {
+            t: 0,
+            value: 1,
+            saturated: Saturated::No,
+            tz: None,
+            id: None,
+            ctx: None,
+            invalid: false,
+        };
+        let of = |reading| daily(&selection, 0, [reading]);
+        assert_eq!(of(reading).unwrap().days, [DayValue { day: 0, y: 2 }]);
+        for value in [i64::MIN, i64::MAX, VALUE_MAX + 1] {
+            assert_eq!(of(SeriesReading { value, ..reading }), Err(SeriesError::Value { value }));
+        }
+        for t in [i64::MIN, i64::MAX, 1 << 60] {
+            assert_eq!(of(SeriesReading { t, ..reading }), Err(SeriesError::Time { t }));
+        }
+        let far = SeriesReading { tz: Some(i64::MAX), ..reading };
+        assert_eq!(of(far), Err(SeriesError::Time { t: 0 }));
+        let rejected = SeriesReading { invalid: true, t: i64::MAX, ..reading };
+        assert_eq!(of(rejected).unwrap(), Series::default());
+    }
 }

@@ -29,6 +29,7 @@ impl CheckConfig {
         let path = file(self.config.as_deref())?;
         match config::load(&path) {
             Ok(loaded) => {
+                crate::app::check(&loaded.config)?;
                 if self.format.json {
                     print::out(&format!("{}\n", good_json(&path, &loaded)))?;
                 } else {
@@ -65,7 +66,10 @@ pub(super) fn file(given: Option<&Path>) -> Result<PathBuf, Failure> {
 pub(super) fn load(given: Option<&Path>) -> Result<(PathBuf, Loaded), Failure> {
     let path = file(given)?;
     match config::load(&path) {
-        Ok(loaded) => Ok((path, loaded)),
+        Ok(loaded) => {
+            crate::app::check(&loaded.config)?;
+            Ok((path, loaded))
+        }
         Err(ConfigError::Wrong { problems, .. }) => {
             use std::io::Write;
             let _ = std::io::stderr().write_all(told(&problems, false).as_bytes());

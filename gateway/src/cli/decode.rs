@@ -3,6 +3,7 @@
 mod command;
 mod explain;
 mod json_lines;
+mod recorded;
 
 use std::io::{self, Write};
 
@@ -64,7 +65,7 @@ pub fn decode_one(
                 writeln!(out, "{{\"decoded\":{fields},\"error\":false}}")?;
             } else {
                 writeln!(out, "{}", title(characteristic, octets.len()))?;
-                write!(out, "{}", gatt_json::table(&fields))?;
+                write!(out, "{}{}", gatt_json::table(&fields), recorded::report(&measurement))?;
             }
             Ok(Outcome::Decoded)
         }
@@ -199,3 +200,5 @@ pub(crate) fn parse_hex(text: &str) -> Result<Vec<u8>, Trouble> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

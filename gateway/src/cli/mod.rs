@@ -13,15 +13,18 @@ pub mod client;
 pub mod clock;
 pub mod completions;
 pub mod consume;
+pub mod contract;
 pub mod decode;
 pub mod device;
 pub mod exit;
+pub mod journal;
 pub mod man;
 pub mod need;
 pub mod patient;
 pub mod plan;
 pub mod print;
 pub mod prompt;
+pub mod replay;
 pub mod run;
 pub mod status;
 pub mod task;
@@ -63,7 +66,9 @@ pub enum Command {
     Status(status::Status),
     Decode(decode::Decode),
     Assess(assess::Assess),
+    Replay(replay::Replay),
     Consume(consume::Consume),
+    Contract(contract::Contract),
     Patient(patient::Patient),
     Plan(plan::Plan),
     Device(device::Device),
@@ -74,7 +79,7 @@ pub enum Command {
     Claim(claim::Claim),
     Clock(clock::Clock),
     Backup(backup::Backup),
-
+    Restore(backup::Restore),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -105,6 +110,7 @@ impl Command {
             Self::Decode(command) => command.run(),
             Self::Assess(command) => command.run(),
             Self::Consume(command) => command.run(),
+            Self::Contract(command) => command.run(),
             Self::Patient(command) => command.run(),
             Self::Plan(command) => command.run(),
             Self::Device(command) => command.run(),
@@ -115,7 +121,9 @@ impl Command {
             Self::Claim(command) => command.run(),
             Self::Clock(command) => command.run(),
             Self::Backup(command) => command.run(),
+            Self::Restore(command) => command.run(),
 
+            Self::Replay(command) => command.run(),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),
         }

@@ -39,7 +39,7 @@ pub fn needs_a_look(status: &StatusReport) -> Vec<String> {
     if !status.clock.trusted {
         list.push("The clock is not trusted: nothing personal is sent.".to_owned());
     }
-    if status.broker.state == "offline" {
+    if !matches!(status.broker.state.as_str(), "online" | "off" | "") {
         let why = status.broker.reason.clone().unwrap_or_default();
         list.push(format!("The broker is not reachable. {why}").trim_end().to_owned());
     }
@@ -86,9 +86,6 @@ fn told(status: &StatusReport) -> String {
     let place = if broker.embedded { " (embedded)" } else { "" };
     let since = broker.since.as_ref().map(|at| format!(" since {at}")).unwrap_or_default();
     line("broker", format!("{}{since}, {}{place}", broker.state, broker.address));
-    if let Some(at) = &broker.last_round_trip {
-        line("", format!("last round trip {at}"));
-    }
     for lane in &status.backlog {
         let oldest = lane.oldest.as_ref().map(|at| format!(", oldest {at}")).unwrap_or_default();
         let lane_name = &lane.lane;

@@ -47,7 +47,7 @@ pub(super) fn check(config: &Config, document: &Document) -> (Vec<Problem>, Vec<
             "write the mebibytes below which staff are told, for example 256",
         );
     }
-    findings.problems.sort_by(|a, b| (a.line, a.column).cmp(&(b.line, b.column)));
+    findings.problems.sort_by_key(|problem| (problem.line, problem.column));
     (findings.problems, findings.remarks)
 }
 
@@ -160,7 +160,7 @@ fn uplink(config: &Config, f: &mut Findings<'_>) {
     }
     if !(5..=3600).contains(&uplink.keepalive_s) {
         let n = uplink.keepalive_s;
-        let help = if n > 3600 && n % 1000 == 0 {
+        let help = if n > 3600 && n.is_multiple_of(1000) {
             format!("the unit is seconds: {n} milliseconds are {}", n / 1000)
         } else {
             "write seconds from 5 to 3600, for example 30".to_owned()

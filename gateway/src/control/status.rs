@@ -65,14 +65,11 @@ pub struct BrokerStatus {
     pub address: String,
     /// The gateway runs the broker itself.
     pub embedded: bool,
-    /// `online`, `offline`, `off`.
+    /// `online` (a round trip within the last two minutes), `degraded`, `connecting`, `offline`, `off`.
     pub state: String,
     /// Since when, RFC 3339 UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// Last complete round trip, RFC 3339 UTC.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_round_trip: Option<String>,
     /// Why it is offline, as one plain sentence with the remedy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

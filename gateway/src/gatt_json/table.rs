@@ -133,8 +133,8 @@ fn moment(json: &Json) -> Option<String> {
 mod tests {
     use hearth_shared::gatt::{Characteristic, Context, decode};
 
+    use super::super::render;
     use super::*;
-    use crate::gatt_json::render;
 
     fn shown(characteristic: Characteristic, octets: &[u8]) -> String {
         decode(characteristic, octets, Context::default())

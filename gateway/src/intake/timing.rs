@@ -193,7 +193,7 @@ fn instant(case: &Case<'_>, difference: Option<i64>) -> (UnixMillis, bool) {
     if !ambiguous {
         return (at(found.compatible()), false);
     }
-    let (first, second) = (at(found.clone().earlier()), at(found.later()));
+    let (first, second) = (at(found.earlier()), at(found.later()));
     let (first, second) = (first.min(second), first.max(second));
     let ago_s = case.received.wall.seconds().saturating_sub(second.seconds());
     // A device whose clock is off says nothing about which of the two it was.

@@ -11,6 +11,8 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use crate::clock::Now;
+use crate::programme::Library;
+use crate::programme::text::fill;
 use crate::store::patient::{self, Patient};
 use crate::store::prompt::{self, Prompt, PromptState};
 use crate::store::task::{self, Task};
@@ -33,6 +35,9 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x6b1f_0c0e_7d0a_5f0b_9a3e_5d9b_1f42_c6d
 /// The same missing fact is asked of staff again only after so long, in seconds.
 const ASK_STAFF_AGAIN_S: i64 = 7 * 86_400;
 
+/// A nudge is about a day: after this many seconds the next day has its own.
+const NUDGE_S: i64 = 24 * 3600;
+
 /// While the gateway's clock is not trusted, waiting prompts are looked at again after this time.
 const CLOCK_RETRY_S: i64 = 60;
 
@@ -44,25 +49,24 @@ pub struct Context<'a> {
     /// The texts.
     pub templates: &'a Templates,
     /// The programmes.
-    pub programmes: &'a dyn Programmes,
+    pub programmes: &'a Library,
 }
 
-/// What outreach must know of the programmes.
-pub trait Programmes: std::fmt::Debug {
-    /// Their ids, in order.
-    fn ids(&self) -> Vec<&str>;
-    /// The ladder of a programme for a kind of need.
-    fn ladder(&self, programme: &str, kind: &str) -> need::Ladder;
-    /// Whether a plan can run: parameters, and room for all attempts.
-    ///
-    /// # Errors
-    /// Why not, as one sentence.
-    fn check(&self, plan: &plan::Plan) -> Result<(), String>;
-}
-
-/// The ladder a programme gives for a kind of need.
+/// The ladder a programme gives for a kind of need; one that is no longer known: the usual one.
 pub(crate) fn programme_ladder(ctx: &Context<'_>, programme: &str, kind: &str) -> need::Ladder {
-    ctx.programmes.ladder(programme, kind)
+    let usual = need::Ladder::default();
+    let Some(programme) = ctx.programmes.get(programme) else { return usual };
+    let ladder = programme.ladder;
+    // "Measure more" is asked once: a week later the rule itself sends a person (B5).
+    let asked_once = kind == "measure_more";
+    need::Ladder {
+        attempts: if asked_once { 1 } else { ladder.attempts },
+        wait_days: i64::from(ladder.days_between),
+        call_days: i64::from(ladder.days_to_call),
+        expiry_hours: i64::from(ladder.prompt_expiry_hours),
+        then_nurse: !asked_once,
+        ..usual
+    }
 }
 
 /// A stable id for a cause.
@@ -134,6 +138,46 @@ fn merge(tx: &Tx<'_>, due: &mut Vec<Prompt>) -> Result<(), StoreError> {
     }
     *due = kept;
     Ok(())
+}
+
+/// A nudge after missed measurements (`clinical-rules` A12): now or never. `kind` is `nudge` or
+/// `nudge_reason`, with the planned days missed in a row.
+///
+/// # Errors
+/// What the store answered.
+pub(crate) fn nudge(
+    tx: &Tx<'_>,
+    ctx: &Context<'_>,
+    plan: &plan::Plan,
+    (kind, missed): (&str, u16),
+    day: i64,
+    now: Now,
+) -> Result<(), StoreError> {
+    let prompt = Prompt {
+        id: id_of(&["nudge", &plan.id, &day.to_string()]),
+        need: None,
+        plan: Some(plan.id.clone()),
+        missed: Some(missed),
+        patient: plan.patient.clone(),
+        kind: kind.to_owned(),
+        level: None,
+        rule: None,
+        language: String::new(),
+        text: String::new(),
+        silent: false,
+        attempt: 1,
+        created: now.wall,
+        due: now.wall,
+        expires: now.wall.plus_seconds(NUDGE_S),
+        state: PromptState::Waiting,
+        why: None,
+        sent: None,
+        lane_seq: None,
+        local_hour: None,
+        answer: None,
+        outcome: None,
+    };
+    if prompt::add(tx, &prompt)? { release(tx, ctx, prompt, now) } else { Ok(()) }
 }
 
 /// Asks the governor about a waiting prompt and does what it says.
@@ -237,17 +281,38 @@ fn words(
     else {
         return Ok(None);
     };
-    let name = patient::person(q, &patient.id)?.name;
-    let name = name.as_deref();
-    let text = match (prompt.kind.as_str(), prompt.rule.as_deref()) {
-        (kind, Some(rule)) => {
-            let level = prompt.level.as_deref().unwrap_or("A");
-            ctx.templates.notice(language, rule, level, kind).map(str::to_owned)
-        }
-        ("nudge", None) => ctx.templates.nudge(language, false, name),
-        ("nudge_reason", None) => ctx.templates.nudge(language, true, name),
-        (kind, None) => ctx.templates.care(language, kind, prompt.attempt, name),
+    if let Some(rule) = prompt.rule.as_deref() {
+        let level = prompt.level.as_deref().unwrap_or("A");
+        let text = ctx.templates.notice(language, rule, level, &prompt.kind).map(str::to_owned);
+        return Ok(text.map(|text| (language.to_owned(), text)));
+    }
+    let programme = match prompt.plan.as_deref() {
+        Some(id) => plan::get(q, id)?.and_then(|plan| ctx.programmes.get(&plan.programme)),
+        None => None,
     };
+    let text = match programme.map(|programme| &programme.action) {
+        Some(action) => {
+            let texts = match prompt.kind.as_str() {
+                "follow_up_visit" => &action.follow_up_visit,
+                "measure_more" => &action.measure_more,
+                "nudge_reason" => &action.ask_reason,
+                _ => &action.nudge,
+            };
+            let need = prompt.need.map(|id| crate::store::need::get(q, id)).transpose()?.flatten();
+            let short = need.and_then(|need| need.short.get(language).cloned());
+            texts.in_language(language).map(|text| {
+                fill(text, |name| match name {
+                    "sentence_short" => short.clone(),
+                    "days" => prompt.missed.map(|days| days.to_string()),
+                    "attempts" => Some(prompt.attempt.to_string()),
+                    _ => None,
+                })
+            })
+        }
+        None => ctx.templates.care(language, &prompt.kind, prompt.attempt).map(str::to_owned),
+    };
+    let name = patient::person(q, &patient.id)?.name;
+    let text = text.map(|text| ctx.templates.greeted(language, text.trim(), name.as_deref()));
     Ok(text.map(|text| (language.to_owned(), text)))
 }
 

@@ -1,5 +1,7 @@
 //! What a person needs next: bounded attempts to reach them, then a nurse's call.
 
+use std::collections::BTreeMap;
+
 use hearth_shared::time::UnixMillis;
 use jiff::tz::TimeZone;
 use uuid::Uuid;
@@ -18,8 +20,14 @@ use crate::store::{StoreError, Tx, plan};
 pub struct Ladder {
     /// Prompts at most.
     pub attempts: u32,
-    /// Days between a prompt and the next step.
+    /// Days between two prompts.
     pub wait_days: i64,
+    /// Days between the last prompt and the nurse's task.
+    pub call_days: i64,
+    /// Hours after which an unanswered prompt is over.
+    pub expiry_hours: i64,
+    /// A nurse takes over after the last attempt; else the need just ends.
+    pub then_nurse: bool,
     /// Good hours [from, to) in local minutes of the day.
     pub hours_min: (u16, u16),
 }
@@ -27,16 +35,18 @@ pub struct Ladder {
 impl Default for Ladder {
     /// Two tries three days apart, from nine in the morning to seven in the evening.
     fn default() -> Self {
-        Self { attempts: 2, wait_days: 3, hours_min: (540, 1140) }
+        Self {
+            attempts: 2,
+            wait_days: 3,
+            call_days: 3,
+            expiry_hours: 72,
+            then_nurse: true,
+            hours_min: (540, 1140),
+        }
     }
 }
 
 impl Ladder {
-    /// Days from the first prompt to the nurse's task.
-    pub fn days(&self) -> i64 {
-        i64::from(self.attempts).saturating_mul(self.wait_days)
-    }
-
     /// The first moment at or after `at` that lies within the good hours.
     pub fn good_moment(&self, at: UnixMillis, zone: &TimeZone) -> UnixMillis {
         let (from, to) = self.hours_min;
@@ -67,8 +77,10 @@ pub struct Finding<'a> {
     pub patient: &'a str,
     /// `follow_up_visit`, `measure_more`.
     pub kind: &'a str,
-    /// One plain sentence.
+    /// One plain sentence, for staff.
     pub reason: &'a str,
+    /// How the values went, for the patient, by language.
+    pub short: &'a BTreeMap<String, String>,
     /// Local day of the finding.
     pub day: i64,
 }
@@ -88,6 +100,7 @@ pub fn find(
         && known.state != NeedState::Closed
     {
         finding.reason.clone_into(&mut known.reason);
+        finding.short.clone_into(&mut known.short);
         known.changed = now.wall;
         need::put(tx, &known)?;
         return Ok(known.id);
@@ -99,6 +112,7 @@ pub fn find(
         plan: Some(finding.plan.to_owned()),
         kind: finding.kind.to_owned(),
         reason: finding.reason.to_owned(),
+        short: finding.short.clone(),
         state: NeedState::Open,
         attempts: 0,
         attempts_max: ladder.attempts,
@@ -205,6 +219,10 @@ pub(super) fn attempt_due(tx: &Tx<'_>, ctx: &Context<'_>, now: Now) -> Result<()
             continue;
         }
         if need.attempts >= need.attempts_max {
+            if !ladder(tx, ctx, need.plan.as_deref(), &need.kind)?.then_nurse {
+                close(tx, need, "no_answer", now)?;
+                continue;
+            }
             let why = tried(tx, &need, &patient)?;
             hand_over(tx, need, &why, now)?;
             continue;
@@ -234,6 +252,8 @@ fn prompt_of(need: &Need, due: UnixMillis, ladder: Ladder, now: Now) -> Prompt {
     Prompt {
         id: id_of(&["attempt", &need.id.to_string(), &need.attempts.to_string()]),
         need: Some(need.id),
+        plan: need.plan.clone(),
+        missed: None,
         patient: need.patient.clone(),
         kind: need.kind.clone(),
         level: None,
@@ -244,7 +264,7 @@ fn prompt_of(need: &Need, due: UnixMillis, ladder: Ladder, now: Now) -> Prompt {
         attempt: need.attempts,
         created: now.wall,
         due,
-        expires: due.plus_seconds(ladder.wait_days.max(1) * 86_400),
+        expires: due.plus_seconds(ladder.expiry_hours.max(1) * 3600),
         state: PromptState::Waiting,
         why: None,
         sent: None,
@@ -306,7 +326,9 @@ fn next_step(
     now: Now,
 ) -> Result<UnixMillis, StoreError> {
     let ladder = ladder(tx, ctx, need.plan.as_deref(), &need.kind)?;
-    let next = now.wall.plus_seconds(ladder.wait_days.max(1) * 86_400);
+    let last = need.attempts >= need.attempts_max;
+    let days = if last { ladder.call_days } else { ladder.wait_days };
+    let next = now.wall.plus_seconds(days.max(1) * 86_400);
     Ok(zone_of(patient).map_or(next, |zone| ladder.good_moment(next, &zone)))
 }
 

@@ -43,6 +43,8 @@ pub fn notice(
     let prompt = Prompt {
         id: id_of(&["notice", patient, rule, kind, level, &t, &origin]),
         need: None,
+        plan: None,
+        missed: None,
         patient: patient.to_owned(),
         kind: kind.to_owned(),
         level: Some(level.to_owned()),

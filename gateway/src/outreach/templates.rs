@@ -131,27 +131,27 @@ impl Templates {
             .find_map(|key| self.languages.get_key_value(key).map(|(found, _)| found.as_str()))
     }
 
-    /// The words for a need at this attempt (from 1), with a greeting; the last text serves for all
-    /// later attempts.
-    pub fn care(
-        &self,
-        language: &str,
-        kind: &str,
-        attempt: u32,
-        name: Option<&str>,
-    ) -> Option<String> {
+    /// The words for a kind of need or nudge whose programme is no longer known, at this attempt (from
+    /// 1); the last text serves for all later attempts.
+    pub fn care(&self, language: &str, kind: &str, attempt: u32) -> Option<&str> {
         let texts = self.texts(language)?;
+        match kind {
+            "nudge" => return Some(&texts.nudge.first),
+            "nudge_reason" => return Some(&texts.nudge.reason),
+            _ => {}
+        }
         let list = texts.care.get(kind)?;
         let last = list.len().checked_sub(1)?;
         let place = usize::try_from(attempt.saturating_sub(1)).unwrap_or(last).min(last);
-        Some(greet(texts, list.get(place)?, name))
+        list.get(place).map(String::as_str)
     }
 
-    /// The words of a nudge, with a greeting.
-    pub fn nudge(&self, language: &str, asks_reason: bool, name: Option<&str>) -> Option<String> {
-        let texts = self.texts(language)?;
-        let text = if asks_reason { &texts.nudge.reason } else { &texts.nudge.first };
-        Some(greet(texts, text, name))
+    /// A text with the greeting of its language before it.
+    pub fn greeted(&self, language: &str, text: &str, name: Option<&str>) -> String {
+        match self.texts(language) {
+            Some(texts) => greet(texts, text, name),
+            None => text.to_owned(),
+        }
     }
 
     /// The words of a notice of an alert. No greeting: what to do comes first.
@@ -239,10 +239,11 @@ mod tests {
             }
             assert!(templates.notice(language, "A9", "A", "measure_again").is_some());
             for kind in CARE_KINDS {
-                let first = templates.care(language, kind, 1, Some("Ana")).unwrap();
-                assert!(first.contains("Ana") && !first.contains('{'), "{first}");
-                assert_ne!(first, templates.care(language, kind, 2, Some("Ana")).unwrap());
-                assert!(templates.care(language, kind, 9, None).is_some());
+                let first = templates.care(language, kind, 1).unwrap();
+                assert_ne!(first, templates.care(language, kind, 2).unwrap());
+                assert!(templates.care(language, kind, 9).is_some());
+                let greeted = templates.greeted(language, first, Some("Ana"));
+                assert!(greeted.contains("Ana") && !greeted.contains('{'), "{greeted}");
             }
         }
     }

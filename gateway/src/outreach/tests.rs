@@ -4,34 +4,21 @@ use super::*;
 use crate::clock::BootId;
 use crate::store::need::NeedState;
 use crate::store::patient::Person;
-use crate::store::plan::{Plan, PlanState};
+use crate::store::plan::Plan;
 use crate::store::{Store, need as needs};
 
-/// One programme without anything special.
-#[derive(Debug)]
-pub(crate) struct NoProgrammes;
-
-impl Programmes for NoProgrammes {
-    fn ids(&self) -> Vec<&str> {
-        vec!["fasting-glucose-6w"]
-    }
-    fn ladder(&self, _: &str, _: &str) -> need::Ladder {
-        need::Ladder::default()
-    }
-    fn check(&self, _: &Plan) -> Result<(), String> {
-        Ok(())
-    }
-}
+pub(crate) const PROGRAMME: &str = "fasting-glucose-6w";
 
 pub(crate) struct Home {
     pub(crate) store: Store,
-    pub(crate) templates: Templates,
 }
 
 /// Runs something with the built-in texts and programmes.
 pub(crate) fn with_context<T>(work: impl FnOnce(&Context<'_>) -> T) -> T {
-    let templates = Templates::builtin().unwrap();
-    work(&Context { gateway: "g1", templates: &templates, programmes: &NoProgrammes })
+    static DATA: std::sync::OnceLock<(Templates, Library)> = std::sync::OnceLock::new();
+    let (templates, programmes) =
+        DATA.get_or_init(|| (Templates::builtin().unwrap(), Library::built_in()));
+    work(&Context { gateway: "g1", templates, programmes })
 }
 
 pub(crate) fn now_at(text: &str) -> Now {
@@ -55,12 +42,13 @@ pub(crate) fn ana() -> Patient {
     }
 }
 
+fn short() -> std::collections::BTreeMap<String, String> {
+    [("es".to_owned(), "Su glucosa no ha bajado.".to_owned())].into()
+}
+
 impl Home {
     pub(crate) fn new(name: &str, patient: &Patient) -> Self {
-        let mut home = Self {
-            store: Store::open_shared_memory(name).unwrap(),
-            templates: Templates::builtin().unwrap(),
-        };
+        let mut home = Self { store: Store::open_shared_memory(name).unwrap() };
         home.within(|tx, _| {
             patient::put(tx, patient)?;
             patient::put_person(
@@ -68,20 +56,7 @@ impl Home {
                 &patient.id,
                 &Person { name: Some("Ana".into()), contact: None },
             )?;
-            plan::put(
-                tx,
-                &Plan {
-                    id: "plan1".into(),
-                    patient: patient.id.clone(),
-                    programme: "fasting-glucose-6w".into(),
-                    start_day: 20_500,
-                    overrides: serde_json::Map::new(),
-                    state: PlanState::Active,
-                    publisher: None,
-                    silence: None,
-                    evaluated_day: None,
-                },
-            )
+            plan::put(tx, &Plan::new("plan1", patient.id.as_str(), PROGRAMME, 20_500))
         });
         home
     }
@@ -90,9 +65,8 @@ impl Home {
         &mut self,
         work: impl FnOnce(&Tx<'_>, &Context<'_>) -> Result<T, StoreError>,
     ) -> T {
-        let templates = self.templates.clone();
-        let ctx = Context { gateway: "g1", templates: &templates, programmes: &NoProgrammes };
-        self.store.transaction(|tx| work(tx, &ctx)).unwrap()
+        let store = &mut self.store;
+        with_context(|ctx| store.transaction(|tx| work(tx, ctx)).unwrap())
     }
 
     fn find(&mut self, at: &str) -> Uuid {
@@ -101,6 +75,7 @@ impl Home {
             patient: "p1",
             kind: "follow_up_visit",
             reason: "Not improving in six weeks.",
+            short: &short(),
             day: 20_542,
         };
         self.within(|tx, ctx| need::find(tx, ctx, &finding, now_at(at)))
@@ -149,7 +124,11 @@ fn two_tries_at_a_good_hour_in_her_language_then_a_nurse_with_the_reason() {
     // Nine in the morning in Madrid, three days apart.
     let times: Vec<_> = sent.iter().map(at).collect();
     assert_eq!(times, ["2026-03-02T08:00:00.000Z", "2026-03-05T08:00:00.000Z"]);
-    assert!(sent[0].text.starts_with("Hola, Ana. "), "{}", sent[0].text);
+    assert!(
+        sent[0].text.starts_with("Hola, Ana. Su glucosa no ha bajado. Puede"),
+        "{}",
+        sent[0].text
+    );
     assert_eq!((sent[0].local_hour, sent[1].attempt), (Some(9), 2));
     let tasks = home.tasks();
     assert_eq!(tasks.len(), 1);
@@ -234,4 +213,124 @@ fn before_the_clock_is_trusted_nothing_happens_and_nobody_spins() {
     let next = home.within(|tx, ctx| tick(tx, ctx, now));
     assert_eq!(next, Some(now.wall.plus_seconds(60)));
     assert!(home.sent().is_empty());
+}
+
+mod notices {
+    use hearth_shared::assess::alerts::{
+        Level, NoticeKind, Notification, Recipient, RuleId, Source,
+    };
+
+    use super::*;
+    use crate::outreach::notice::notice;
+
+    fn word(rule: RuleId, level: Level, kind: NoticeKind, at: Now) -> Notification {
+        Notification {
+            t: u32::try_from(at.wall.seconds()).unwrap(),
+            to: Recipient::Patient,
+            rule: Source::Rule(rule),
+            level,
+            kind,
+            step: None,
+            late: false,
+            silent: false,
+            deferred_until: None,
+        }
+    }
+
+    const NOON: &str = "2026-03-02T12:00:00Z";
+    const NIGHT: &str = "2026-03-02T23:00:00Z";
+
+    fn tell(home: &mut Home, word: &Notification, at: &str) {
+        home.within(|tx, ctx| notice(tx, ctx, "p1", word, None, now_at(at)));
+    }
+
+    #[test]
+    fn a_critical_alert_leaves_at_once_in_the_night_and_only_once() {
+        let mut home = Home::new("notice_critical", &ana());
+        let alert = word(RuleId::G1, Level::Critical, NoticeKind::Alert, now_at(NIGHT));
+        tell(&mut home, &alert, NIGHT);
+        tell(&mut home, &alert, NIGHT);
+        let sent = home.sent();
+        assert_eq!(sent.len(), 1);
+        assert!(sent[0].text.starts_with("Su glucosa está muy baja."), "{}", sent[0].text);
+        assert_eq!(sent[0].level.as_deref(), Some("C"));
+    }
+
+    #[test]
+    fn notices_to_staff_and_hub_are_not_ours() {
+        let mut home = Home::new("notice_staff", &ana());
+        let mut alert = word(RuleId::G1, Level::Critical, NoticeKind::Alert, now_at(NOON));
+        alert.to = Recipient::Staff;
+        tell(&mut home, &alert, NOON);
+        assert!(home.within(|tx, _| prompt::list(tx, None)).is_empty());
+    }
+
+    #[test]
+    fn an_urgent_alert_at_night_is_shown_silently() {
+        let mut home = Home::new("notice_silent", &ana());
+        let mut alert = word(RuleId::P1, Level::Urgent, NoticeKind::Alert, now_at(NIGHT));
+        alert.silent = true;
+        tell(&mut home, &alert, NIGHT);
+        assert!(home.sent()[0].silent);
+    }
+
+    #[test]
+    fn a_request_that_waited_for_the_morning_is_void_when_the_rule_no_longer_waits() {
+        let mut home = Home::new("notice_void", &ana());
+        let mut ask = word(RuleId::W2, Level::Urgent, NoticeKind::MeasureAgain, now_at(NIGHT));
+        let morning = local::parse_moment("2026-03-03T06:00:00Z").unwrap();
+        ask.deferred_until = Some(morning.seconds().unsigned_abs());
+        tell(&mut home, &ask, NIGHT);
+        assert!(home.sent().is_empty());
+        home.live(NIGHT, "2026-03-04T00:00:00Z");
+        assert!(home.sent().is_empty());
+        let all = home.within(|tx, _| prompt::list(tx, None));
+        assert_eq!(all[0].why.as_deref(), Some("superseded"));
+    }
+
+    #[test]
+    fn after_quiet_hours_notices_of_one_family_are_merged() {
+        let mut home = Home::new("notice_merged", &ana());
+        for (rule, at) in [(RuleId::W1, NIGHT), (RuleId::W2, "2026-03-02T23:30:00Z")] {
+            let mut ask = word(rule, Level::Urgent, NoticeKind::MeasureAgain, now_at(at));
+            ask.level = Level::Advisory;
+            let morning = local::parse_moment("2026-03-03T06:00:00Z").unwrap();
+            ask.deferred_until = Some(morning.seconds().unsigned_abs());
+            tell(&mut home, &ask, at);
+        }
+        home.live(NIGHT, "2026-03-03T07:00:00Z");
+        let sent = home.sent();
+        assert_eq!(sent.len(), 1);
+        assert_eq!(sent[0].rule.as_deref(), Some("W2"), "the later one of two equals");
+        let all = home.within(|tx, _| prompt::list(tx, None));
+        assert!(all.iter().any(|prompt| prompt.why.as_deref() == Some("merged")));
+    }
+
+    #[test]
+    fn without_a_language_staff_are_asked_once() {
+        let patient = Patient { language: None, ..ana() };
+        let mut home = Home::new("notice_language", &patient);
+        for at in [NOON, "2026-03-02T12:10:00Z"] {
+            let alert = word(RuleId::G1, Level::Critical, NoticeKind::Alert, now_at(at));
+            tell(&mut home, &alert, at);
+        }
+        assert!(home.sent().is_empty());
+        let tasks = home.tasks();
+        assert_eq!(tasks.len(), 1);
+        assert!(tasks[0].reason.contains("language is not known"), "{}", tasks[0].reason);
+    }
+
+    #[test]
+    fn a_pressed_alert_is_the_patients_acknowledgement_and_only_the_first_press_counts() {
+        let mut home = Home::new("notice_pressed", &ana());
+        let alert = word(RuleId::G1, Level::Critical, NoticeKind::Alert, now_at(NOON));
+        tell(&mut home, &alert, NOON);
+        let sent = home.sent().remove(0);
+        let press = |home: &mut Home| {
+            let prompt = home.within(|tx, _| prompt::get(tx, sent.id)).unwrap();
+            home.within(|tx, ctx| answer::take(tx, ctx, prompt, "done", now_at(NOON)))
+        };
+        assert_eq!(press(&mut home), answer::Answered::AlertSeen);
+        assert_eq!(press(&mut home), answer::Answered::TooLate);
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use hearth_shared::observation::{MealContext, Quantity};
 use hearth_shared::time::ClockTrust;
 use rusqlite::types::Value as Sql;
+use uuid::Uuid;
 
 use super::*;
 use crate::clock::BootId;
@@ -22,7 +23,7 @@ static DISKS: AtomicU32 = AtomicU32::new(0);
 fn at(offset_s: i64) -> Now {
     Now {
         wall: UnixMillis::from_seconds(START_S + offset_s),
-        monotonic_ms: u64::try_from(offset_s + 1_000_000).unwrap() * 1000,
+        monotonic_ms: u64::try_from(offset_s + 100_000_000).unwrap() * 1000,
         boot: BootId([1; 16]),
         trusted: true,
     }
@@ -540,7 +541,11 @@ fn a_fault_at_any_step_leaves_all_or_nothing_and_the_retry_ends_the_same() {
                     assert!(error.to_string().contains("injected"), "{error}");
                     assert_eq!(summary(&mut world), before, "step {n}");
                     if n % 2 == 0 {
+                        // Takes the triggers with it.
                         world.crash();
+                    } else {
+                        let connection = world.path().store().connection_for_faults();
+                        connection.execute_batch("update countdown set n = -1").unwrap();
                     }
                     world.take(&delivery);
                 }
@@ -554,4 +559,155 @@ fn a_fault_at_any_step_leaves_all_or_nothing_and_the_retry_ends_the_same() {
         assert_eq!(lanes, ["1 0", "2 0"], "step {n}");
     }
     assert!(failed > 50, "{failed}");
+}
+
+fn command(id: &str, verb: &str, with: &str) -> Command {
+    Command::parse(format!(r#"{{"id":"{id}","verb":"{verb}","with":{with}}}"#).as_bytes()).unwrap()
+}
+
+fn execute_one(world: &mut World, command: &Command, offset_s: i64) -> CommandResult {
+    world.path().execute(command, Origin::Socket, at(offset_s)).unwrap()
+}
+
+#[test]
+fn a_claim_keeps_time_and_history_and_the_reading_is_judged_then() {
+    let mut world = World::new();
+    world.one(weight(16_000, None, at(0), 1));
+    let id = world.rows("select lower(hex(id)) from observation").remove(0);
+    let id = Uuid::parse_str(&id).unwrap();
+    let with = format!(r#"{{"observation":"{id}","patient":"ben"}}"#);
+    let result = execute_one(&mut world, &command("c1", "claim", &with), 600);
+    assert!(result.done, "{result:?}");
+    assert_eq!(world.count("claim_tray"), 0);
+    let measured = at(0).wall.millis();
+    assert_eq!(world.rows("select patient, measured_ms from series"), [format!("ben {measured}")]);
+    // It was Anna's after all.
+    let with = format!(r#"{{"observation":"{id}","patient":"anna"}}"#);
+    assert!(execute_one(&mut world, &command("c2", "claim", &with), 700).done);
+    assert!(!execute_one(&mut world, &command("c3", "claim", &with), 700).done);
+    assert_eq!(
+        world.rows("select patient, method, decided_by from attribution order by seq"),
+        ["- 4 roster", "ben 3 c1", "anna 5 c2"]
+    );
+    assert_eq!(
+        world.rows(
+            "select patient, json_extract(body, '$.revision') from outbox
+             where kind = 'observation' order by seq"
+        ),
+        ["- 0", "ben 1", "anna 2"]
+    );
+    assert_eq!(world.rows("select patient from series"), ["anna"]);
+}
+
+#[test]
+fn a_command_is_journalled_executed_once_and_answered_the_same_again() {
+    let mut world = World::new();
+    let mute = command("m1", "patient_mute", r#"{"id":"anna","until":"2026-03-02T10:00:00Z"}"#);
+    let first = execute_one(&mut world, &mute, 0);
+    assert!(first.done, "{first:?}");
+    world.crash();
+    assert_eq!(execute_one(&mut world, &mute, 50), first);
+    assert_eq!(world.count("command"), 1);
+    assert_eq!(world.rows("select kind, outcome from journal"), ["3 5"]);
+    // The mute holds for the rules at once: an urgent notice is silent.
+    world.one(glucose(7, 60, 62));
+    let silent =
+        world.rows("select json_extract(body, '$.silent') from outbox where kind = 'prompt'");
+    assert_eq!(silent, ["1"]);
+    let bad = world.path().quarantine_command(b"{", "no JSON", at(70)).unwrap();
+    assert_eq!(
+        world.rows(&format!("select outcome, detail from journal where seq = {bad}")),
+        ["3 no JSON"]
+    );
+}
+
+#[test]
+fn what_a_new_device_had_sent_before_it_was_known_is_judged_once_it_is() {
+    let mut world = World::new();
+    let mut early = glucose(3, 0, 110);
+    early.device = "meter-2".into();
+    assert!(matches!(world.one(early.clone()), Outcome::Quarantined { .. }));
+    let add = command("d1", "device_add", r#"{"id":"meter-2","kind":"glucose_meter"}"#);
+    let result = execute_one(&mut world, &add, 60);
+    assert!(result.done, "{result:?}");
+    assert_eq!(world.rows("select outcome from journal where kind = 1"), ["1"]);
+    assert_eq!(world.count("observation"), 1);
+    assert!(matches!(world.one(early), Outcome::Duplicate { journal_seq: 1 }));
+}
+
+#[test]
+fn a_damaged_engine_state_is_rebuilt_without_a_word_and_goes_on() {
+    let mut world = World::new();
+    for delivery in week() {
+        world.take(&delivery);
+    }
+    world.one(glucose(90, 7 * 86_400, 50));
+    let before = world.rows("select id, rule, state from alert order by id");
+    let messages = world.count("outbox");
+    let connection = world.path().store().connection_for_faults();
+    connection.execute_batch("update alert_state set snapshot = x'00ff'").unwrap();
+    world.crash();
+    // The re-armed low clears what was raised before the damage.
+    world.one(glucose(91, 7 * 86_400 + 900, 90));
+    assert_eq!(world.rows("select n from counter where name = 'engine_states_rebuilt'"), ["1"]);
+    assert_eq!(world.rows("select id from alert order by id").len(), before.len());
+    let states = world.rows("select state from alert where rule = 'G1' order by raised_ms desc");
+    assert_eq!(states[0], "Cleared");
+    assert!(world.count("outbox") > messages);
+}
+
+#[test]
+fn a_raw_row_without_an_outcome_is_judged_at_the_next_start_under_the_same_ids() {
+    let mut world = World::new();
+    world.one(glucose(7, 0, 53));
+    let expected = world.rows("select id, v1, measured_ms from observation");
+    let alert = world.rows("select id from alert");
+    // As after a salvage that lost the observation but not the raw row.
+    let connection = world.path().store().connection_for_faults();
+    connection
+        .execute_batch(
+            "delete from series; delete from attribution; delete from observation;
+             update journal set outcome = 0",
+        )
+        .unwrap();
+    world.crash();
+    assert_eq!(world.rows("select id, v1, measured_ms from observation"), expected);
+    assert_eq!(world.rows("select outcome from journal"), ["1"]);
+    assert_eq!(world.rows("select id from alert"), alert);
+    assert_eq!(world.path().status().unwrap().pending, 0);
+}
+
+#[test]
+fn while_the_gateways_clock_is_not_set_readings_are_kept_and_marked_and_nobody_is_prompted() {
+    let mut world = World::new();
+    let mut low = glucose(7, 0, 50);
+    low.received.trusted = false;
+    world.one(low);
+    assert_eq!(world.rows("select clock from observation"), ["6"]);
+    assert_eq!(world.rows("select kind from outbox where kind = 'prompt'"), Vec::<String>::new());
+    assert_eq!(world.count("alert"), 1);
+}
+
+#[test]
+fn stored_records_without_a_time_alarm_only_by_the_newest() {
+    let mut world = World::new();
+    // The clock shows 2000 and was not compared: three stored records, the last is in range.
+    let lost: Vec<Arrival> = [(1_u16, 45_u16), (2, 48), (3, 110)]
+        .iter()
+        .map(|(n, v)| {
+            let stamp = [0xD0, 0x07, 1, 1, 0, u8::try_from(*n).unwrap(), 0];
+            let mut a = arrival("meter", 0x2A18, glucose_octets(*n, &stamp, *v), at(0), 1);
+            a.clock_offset_s = None;
+            a
+        })
+        .collect();
+    world.take(&lost);
+    assert_eq!(world.rows("select clock, count(*) from observation group by 1"), ["5 3"]);
+    assert_eq!(world.count("alert"), 0);
+    // A low that is the newest does alarm, with the time of reception.
+    let stamp = [0xD0, 0x07, 1, 1, 0, 9, 0];
+    let mut low = arrival("meter", 0x2A18, glucose_octets(4, &stamp, 45), at(60), 2);
+    low.clock_offset_s = None;
+    world.one(low);
+    assert_eq!(world.rows("select rule, state from alert"), ["G1 Active"]);
 }

@@ -352,6 +352,11 @@ impl Library {
         Ok(())
     }
 
+    /// Adds a programme; one with its id is replaced.
+    pub fn insert(&mut self, programme: Programme) {
+        self.programmes.insert(programme.id.clone(), programme);
+    }
+
     /// The programme with this id.
     pub fn get(&self, id: &str) -> Option<&Programme> {
         self.programmes.get(id)

@@ -217,7 +217,7 @@ pub struct RadioState {
 /// before the household's clock has moved on.
 #[derive(Clone, Debug)]
 pub struct Pace {
-    /// Messages wait to be sent.
+    /// Messages that expire wait to be sent.
     pub queued: watch::Receiver<bool>,
     /// The broker is reachable.
     pub online: watch::Receiver<bool>,
@@ -234,7 +234,7 @@ impl Pace {
         }
     }
 
-    /// Waits until nothing is queued, nobody is there to take it, or [`SENT_WITHIN`] has passed.
+    /// Waits until nothing that expires is queued, nobody is there to take it, or [`SENT_WITHIN`] has passed.
     async fn wait_until_sent(&mut self) {
         if !self.uplink {
             return;

@@ -4,6 +4,18 @@ pub mod line;
 
 pub mod source;
 
+pub mod settings;
+
+pub mod plans;
+
+mod engine;
+
+mod gather;
+
+pub mod run;
+
+pub mod all;
+
 pub mod patient;
 
 pub mod report;

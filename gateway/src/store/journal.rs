@@ -424,3 +424,37 @@ pub fn release(tx: &Tx<'_>, device: &str, reason: &str) -> Result<usize, StoreEr
         params![device, reason],
     )?)
 }
+
+/// Stands in for a raw row that was damaged or is gone: empty, quarantined, with a checksum of its own.
+///
+/// # Errors
+/// What SQLite answered.
+pub(super) fn stand_in(tx: &Tx<'_>, seq: i64) -> Result<(), StoreError> {
+    let columns = Columns {
+        seq,
+        kind: Kind::Probe as i64,
+        device: None,
+        characteristic: None,
+        payload: &[],
+        received: UnixMillis::from_millis(0),
+        monotonic_ms: 0,
+        boot: &[0; 16],
+        trusted: 0,
+        connection: 0,
+        position: 0,
+        link: 0,
+        clock_offset_s: None,
+    };
+    tx.transaction.execute(
+        "insert into journal (seq, kind, payload, received_ms, monotonic_ms, boot, clock_trusted,
+           connection, position, link, checksum, outcome, detail)
+         values (?1, ?2, x'', 0, 0, ?3, 0, 0, 0, 0, ?4, 3, 'damaged: the octets are lost')
+         on conflict (seq) do update set kind = excluded.kind, device = null,
+           characteristic = null, payload = excluded.payload, received_ms = 0, monotonic_ms = 0,
+           boot = excluded.boot, clock_trusted = 0, connection = 0, position = 0, link = 0,
+           clock_offset_s = null, checksum = excluded.checksum, outcome = 3,
+           detail = excluded.detail",
+        params![seq, columns.kind, columns.boot, columns.checksum()],
+    )?;
+    Ok(())
+}

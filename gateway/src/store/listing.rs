@@ -225,12 +225,12 @@ pub fn device_at(q: &impl Queries, address: &str) -> Result<Option<String>, Stor
     Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
 }
 
-/// Whether any message waits to be sent; one look at a partial index.
+/// Whether a message that expires waits to be sent; one look at a partial index.
 ///
 /// # Errors
 /// What the database answered.
-pub fn anything_queued(q: &impl Queries) -> Result<bool, StoreError> {
-    let sql = "select exists(select 1 from outbox where state in (0, 2))";
+pub fn anything_expiring_queued(q: &impl Queries) -> Result<bool, StoreError> {
+    let sql = "select exists(select 1 from outbox where state = 0 and expires_ms is not null)";
     Ok(q.connection().prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 

@@ -11,6 +11,8 @@ use rusqlite::{Connection, ErrorCode, ffi};
 
 pub mod alert;
 pub mod attribution;
+pub mod audit;
+pub mod backup;
 mod checksum;
 pub mod command;
 pub mod counter;
@@ -25,11 +27,13 @@ pub mod patient;
 pub mod plan;
 pub mod probe;
 pub mod prompt;
+mod salvage;
 pub mod task;
 pub mod verdict;
 pub mod watermark;
 
 pub use open::{MemoryDisk, StoreOptions};
+pub use salvage::SalvageReport;
 
 /// What went wrong in the store; a variant per thing a caller does differently.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +154,9 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
+/// Commits between two looks at the length of the log; a commit of a full batch adds some hundred pages.
+const CHECKPOINT_EVERY: u32 = 4;
+
 /// The single writer of the database file.
 #[derive(Debug)]
 pub struct Store {
@@ -158,6 +165,8 @@ pub struct Store {
     place: open::Place,
     /// Held as long as the store is; the lock goes with the file.
     _lock: Option<std::fs::File>,
+    salvaged: Option<SalvageReport>,
+    commits: u32,
 }
 
 /// One write transaction: everything in it is durable together, or none of it.
@@ -167,6 +176,8 @@ pub struct Tx<'s> {
     /// Last numbers given in this transaction, by table; 0: not yet read.
     last_journal: Cell<i64>,
     last_observation: Cell<i64>,
+    /// The first observation put in by this transaction; `i64::MAX`: none.
+    first_observation: Cell<i64>,
 }
 
 /// A reader with a connection of its own; never delays a commit.
@@ -209,7 +220,10 @@ impl Store {
             None => return Err(closed().into()),
         };
         match outcome {
-            Ok(value) => Ok(value),
+            Ok(value) => {
+                self.checkpoint();
+                Ok(value)
+            }
             Err(Failure::Work(error)) => Err(error),
             Err(Failure::Store(error)) => {
                 let error = open::name_place(error, &self.place);
@@ -218,6 +232,34 @@ impl Store {
                 }
                 Err(error.into())
             }
+        }
+    }
+
+    /// Moves the log into the database once it is long. What was just committed is durable in the log, so
+    /// nothing that goes wrong here takes it back; after a failed sync the handle is closed.
+    fn checkpoint(&mut self) {
+        self.commits = self.commits.wrapping_add(1);
+        if !self.commits.is_multiple_of(CHECKPOINT_EVERY) || self.place.path().is_none() {
+            return;
+        }
+        let Some(connection) = self.connection.as_ref() else { return };
+        let pages = |mode: &str| {
+            connection.query_row(&format!("pragma wal_checkpoint({mode})"), [], |row| {
+                row.get::<_, i64>(1)
+            })
+        };
+        let done = match pages("noop") {
+            Ok(length) if length >= open::WAL_PAGES => pages("passive"),
+            other => other,
+        };
+        match done.map_err(StoreError::from) {
+            Err(error @ StoreError::Fatal(_)) => {
+                tracing::error!(%error, "the database handle is closed");
+                self.abandon();
+            }
+            // A full disk or a reader in the way: the log grows on, and the next try comes soon.
+            Err(error) => tracing::warn!(%error, "the log could not be checkpointed"),
+            Ok(_) => {}
         }
     }
 
@@ -234,6 +276,11 @@ impl Store {
     #[allow(clippy::expect_used)]
     pub(crate) fn connection_for_faults(&self) -> &Connection {
         self.connection.as_ref().expect("the handle is open")
+    }
+
+    /// What a salvage at this start kept and lost, if there was one.
+    pub fn salvaged(&self) -> Option<&SalvageReport> {
+        self.salvaged.as_ref()
     }
 
     /// Where the database is; `None` in memory.
@@ -254,7 +301,7 @@ fn transact<T, E>(
     let transaction = connection
         .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
         .map_err(|e| Failure::Store(e.into()))?;
-    let tx = Tx { transaction, last_journal: Cell::new(0), last_observation: Cell::new(0) };
+    let tx = Tx::over(transaction);
     let value = work(&tx).map_err(Failure::Work)?;
     tx.transaction.commit().map_err(|e| Failure::Store(e.into()))?;
     Ok(value)
@@ -265,6 +312,17 @@ fn closed() -> StoreError {
         ffi::Error::new(ffi::SQLITE_IOERR_FSYNC),
         Some("the handle was closed after a failed sync".into()),
     ))
+}
+
+impl<'s> Tx<'s> {
+    fn over(transaction: rusqlite::Transaction<'s>) -> Self {
+        Self {
+            transaction,
+            last_journal: Cell::new(0),
+            last_observation: Cell::new(0),
+            first_observation: Cell::new(i64::MAX),
+        }
+    }
 }
 
 impl Tx<'_> {
@@ -298,6 +356,17 @@ impl Tx<'_> {
             last.set(found);
         }
         last.set(last.get() + 1);
+        if table != "journal" && self.first_observation.get() == i64::MAX {
+            self.first_observation.set(last.get());
+        }
         Ok(last.get())
     }
+
+    /// Observations from this row on were put in by this transaction; `i64::MAX`: none was.
+    pub fn first_new_observation(&self) -> i64 {
+        self.first_observation.get()
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! Needs: what a person needs next, with bounded attempts to reach them.
 
+use std::collections::BTreeMap;
+
 use hearth_shared::time::UnixMillis;
 use rusqlite::{OptionalExtension, Row, params};
 use uuid::Uuid;
@@ -51,8 +53,10 @@ pub struct Need {
     pub plan: Option<String>,
     /// `follow_up_visit`, `measure_more`.
     pub kind: String,
-    /// One plain sentence.
+    /// One plain sentence, for staff.
     pub reason: String,
+    /// How the values went, for the patient, by language.
+    pub short: BTreeMap<String, String>,
     /// How far it has come.
     pub state: NeedState,
     /// Prompts made so far.
@@ -70,7 +74,7 @@ pub struct Need {
 }
 
 const COLUMNS: &str = "id, patient, plan, kind, reason, state, attempts, attempts_max, next_ms, \
-                       opened_ms, changed_ms, outcome";
+                       opened_ms, changed_ms, outcome, short";
 
 pub(super) fn uuid(row: &Row<'_>, index: usize) -> rusqlite::Result<Uuid> {
     let octets: Vec<u8> = row.get(index)?;
@@ -109,6 +113,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Need> {
         opened: UnixMillis::from_millis(row.get(9)?),
         changed: UnixMillis::from_millis(row.get(10)?),
         outcome: row.get(11)?,
+        short: serde_json::from_str(&row.get::<_, String>(12)?).unwrap_or_default(),
     })
 }
 
@@ -178,11 +183,12 @@ pub fn next_due(q: &impl Queries) -> Result<Option<UnixMillis>, StoreError> {
 /// # Errors
 /// What SQLite answered.
 pub fn put(tx: &Tx<'_>, need: &Need) -> Result<(), StoreError> {
+    let short = serde_json::to_string(&need.short).map_err(StoreError::Message)?;
     tx.connection()
         .prepare_cached(&format!(
             "insert into need ({COLUMNS})
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-             on conflict (id) do update set reason = ?5, state = ?6, attempts = ?7,
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+             on conflict (id) do update set short = ?13, reason = ?5, state = ?6, attempts = ?7,
                  attempts_max = ?8, next_ms = ?9, changed_ms = ?11, outcome = ?12"
         ))?
         .execute(params![
@@ -198,6 +204,7 @@ pub fn put(tx: &Tx<'_>, need: &Need) -> Result<(), StoreError> {
             need.opened.millis(),
             need.changed.millis(),
             need.outcome,
+            short,
         ])?;
     Ok(())
 }

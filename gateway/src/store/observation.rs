@@ -566,3 +566,21 @@ pub fn count_unclaimed(q: &impl Queries) -> Result<u64, StoreError> {
         .query_row([], |row| row.get(0))?;
     Ok(n.unsigned_abs())
 }
+
+/// Calls `each` with every row after `after`, oldest first, checksums verified.
+///
+/// # Errors
+/// What SQLite answered, or what `each` returned.
+pub fn scan<E: From<StoreError>>(
+    q: &impl Queries,
+    after: i64,
+    mut each: impl FnMut(Result<Stored, StoreError>) -> Result<(), E>,
+) -> Result<(), E> {
+    let sql = format!("select {COLUMNS} from observation o where o.seq > ?1 order by o.seq");
+    let mut statement = q.connection().prepare_cached(&sql).map_err(StoreError::from)?;
+    let mut rows = statement.query([after]).map_err(StoreError::from)?;
+    while let Some(row) = rows.next().map_err(StoreError::from)? {
+        each(read(row))?;
+    }
+    Ok(())
+}

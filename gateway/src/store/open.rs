@@ -9,7 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rusqlite_migration::{M, Migrations};
 
-use super::{Reader, Store, StoreError};
+use super::{Reader, Store, StoreError, salvage};
 
 /// `Hrth`: marks the file as Hearth's (`pragma application_id`).
 pub const APPLICATION_ID: i64 = 0x4872_7468;
@@ -17,8 +17,8 @@ pub const APPLICATION_ID: i64 = 0x4872_7468;
 /// SQLite before 3.51.3 can damage a WAL file when a checkpoint and a reset race.
 const SQLITE_MIN: i32 = 3_051_003;
 
-/// Pages in the WAL before a commit checkpoints it: 1000 pages are about 4 MB, a second of a burst.
-const WAL_PAGES: i64 = 1000;
+/// Pages in the log before a commit checkpoints it: 1000 pages are about 4 MB, a second of a burst.
+pub(super) const WAL_PAGES: i64 = 1000;
 
 /// The WAL file is cut back to this size after a checkpoint, so a burst does not hold the disk.
 const WAL_BYTES_MAX: i64 = 16 << 20;
@@ -129,8 +129,16 @@ impl Store {
     pub fn open(options: &StoreOptions) -> Result<Self, StoreError> {
         let lock = take_lock(&options.path)?;
         let place = Place::File(options.path.clone());
-        let connection = prepare(&place)?;
-        Ok(Self { connection: Some(connection), place, _lock: Some(lock) })
+        salvage::finish(&options.path)?;
+        let (connection, salvaged) = match prepare(&place) {
+            Ok(connection) => (connection, None),
+            Err(StoreError::Damaged { .. }) if options.salvage => {
+                let report = salvage::salvage(&options.path, options.now_s)?;
+                (prepare(&place)?, Some(report))
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Self { connection: Some(connection), place, _lock: Some(lock), salvaged, commits: 0 })
     }
 
     /// Opens a database in memory that lives as long as a [`MemoryDisk`] or a store of that name.
@@ -141,7 +149,7 @@ impl Store {
     pub fn open_shared_memory(name: &str) -> Result<Self, StoreError> {
         let place = Place::Memory(name.to_owned());
         let connection = prepare(&place)?;
-        Ok(Self { connection: Some(connection), place, _lock: None })
+        Ok(Self { connection: Some(connection), place, _lock: None, salvaged: None, commits: 0 })
     }
 
     /// A reader with a connection of its own.
@@ -180,7 +188,7 @@ fn reading(connection: Connection) -> Result<Reader, StoreError> {
 }
 
 /// `<db>.lock`, held for the life of the store.
-fn take_lock(path: &Path) -> Result<File, StoreError> {
+pub(super) fn take_lock(path: &Path) -> Result<File, StoreError> {
     let lock = beside(path, ".lock");
     let io = |source| StoreError::Io { path: lock.clone(), source };
     let file = File::options().create(true).truncate(false).write(true).open(&lock).map_err(io)?;
@@ -255,9 +263,10 @@ fn settle(connection: &Connection, place: &Place) -> Result<(), StoreError> {
     if place.path().is_some() {
         connection.pragma_update(None, "journal_mode", "wal")?;
         assert_text(connection, "journal_mode", "wal")?;
-        connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+        // SQLite's own checkpoint hides a failed sync; `Store::transaction` does it where it is seen.
+        connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
         connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
-        assert_setting(connection, "wal_autocheckpoint", WAL_PAGES)?;
+        assert_setting(connection, "wal_autocheckpoint", 0)?;
         assert_setting(connection, "journal_size_limit", WAL_BYTES_MAX)?;
     }
     connection.pragma_update(None, "synchronous", "full")?;

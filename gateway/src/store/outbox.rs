@@ -268,7 +268,7 @@ pub fn forget(
             tx.transaction
                 .prepare_cached(
                     "delete from outbox where lane = ?1 and seq in (select seq from outbox
-                     where lane = ?1 and seq <= ?2 order by seq limit ?3)",
+                     where lane = ?1 and seq <= ?2 and state <> 2 order by seq limit ?3)",
                 )?
                 .execute(params![lane as u8, sql(confirmed), FORGET_MAX])?
         };
@@ -335,4 +335,202 @@ fn count(tx: &Tx<'_>, name: &str, n: u64) -> Result<(), StoreError> {
 /// What SQLite answered.
 pub fn count_uplink(tx: &Tx<'_>, name: &str, n: u32) -> Result<(), StoreError> {
     count(tx, name, u64::from(n))
+}
+
+/// Puts a tombstone in the place of every number of a lane that is missing between the first row kept
+/// and the last number given (after damage), so that a consumer is told instead of waiting. Returns
+/// how many there were.
+///
+/// # Errors
+/// What SQLite answered.
+pub(super) fn fill_gaps(tx: &Tx<'_>) -> Result<u64, StoreError> {
+    let mut filled = 0;
+    for lane in Lane::ALL {
+        let lane = lane as u8;
+        tx.transaction.execute(
+            "update lane set last = max(last, coalesce((select max(seq) from outbox where lane = ?1), 0))
+             where lane = ?1",
+            [lane],
+        )?;
+        let missing: Vec<i64> = {
+            let mut statement = tx.transaction.prepare(
+                "with recursive n (seq) as (
+                   select min(seq) from outbox where lane = ?1
+                   union all select seq + 1 from n
+                     where seq < (select last from lane where lane = ?1))
+                 select seq from n where seq is not null
+                   and not exists (select 1 from outbox o where o.lane = ?1 and o.seq = n.seq)",
+            )?;
+            let rows = statement.query_map([lane], |row| row.get(0))?;
+            rows.collect::<Result<_, _>>()?
+        };
+        for seq in missing {
+            let created = UnixMillis::from_millis(0);
+            let checksum = checksum(&Summed {
+                lane,
+                seq,
+                id: Uuid::nil(),
+                kind: "lost",
+                patient: None,
+                body: "{}",
+                created,
+                expires: None,
+            });
+            tx.transaction.execute(
+                "insert into outbox (lane, seq, id, kind, body, created_ms, state, checksum)
+                 values (?1, ?2, ?3, 'lost', '{}', 0, 2, ?4)",
+                params![lane, seq, Uuid::nil().as_bytes().as_slice(), checksum],
+            )?;
+            filled += 1;
+        }
+    }
+    Ok(filled)
+}
+
+/// Calls `each` with lane, number and whether the row does not fit its checksum, for every message.
+/// Returns how many there are.
+///
+/// # Errors
+/// What SQLite answered.
+pub(super) fn scan(
+    q: &impl Queries,
+    mut each: impl FnMut(Lane, u64, bool),
+) -> Result<u64, StoreError> {
+    let sql = format!("select {COLUMNS} from outbox order by lane, seq");
+    let mut statement = q.connection().prepare_cached(&sql)?;
+    let mut rows = statement.query([])?;
+    let mut n = 0;
+    while let Some(row) = rows.next()? {
+        n += 1;
+        // A column of the wrong type is damage, too.
+        match read_row(row) {
+            Ok(row) => each(row.lane, row.seq, row.damaged),
+            Err(_) => each(Lane::Observations, row.get::<_, i64>(1)?.unsigned_abs(), true),
+        }
+    }
+    Ok(n)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::store::Store;
+    use crate::store::watermark::{self, Taken};
+    use crate::uplink::message::{Task, Watermark};
+
+    fn store(name: &str, rows: u64) -> Store {
+        let mut store = Store::open_shared_memory(name).unwrap();
+        in_tx(&mut store, |tx| (1..=rows).try_for_each(|n| push(tx, &message(n)).map(|_| ())));
+        store
+    }
+
+    fn in_tx<T>(store: &mut Store, work: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> T {
+        store.transaction(work).unwrap()
+    }
+
+    fn message(n: u64) -> Outgoing {
+        Outgoing {
+            lane: Lane::Alerts,
+            id: Uuid::from_u128(u128::from(n)),
+            patient: None,
+            body: Body::Task(Task {
+                task: "call".into(),
+                reason: "Why".into(),
+                level: "A".into(),
+                state: "open".into(),
+                need: None,
+            }),
+            created: UnixMillis::from_millis(5),
+            expires: None,
+        }
+    }
+
+    fn queued(store: &mut Store) -> Vec<(u64, bool)> {
+        let fetch = Fetch { lane: Lane::Alerts, after: 0, limit: 100, replay_to: None };
+        let page = in_tx(store, |tx| page(tx, &fetch));
+        page.rows.iter().map(|r| (r.seq, r.tombstone)).collect()
+    }
+
+    fn sent(seq: u64, form: Form) -> Sent {
+        Sent { lane: Lane::Alerts, seq, form }
+    }
+
+    fn confirm(store: &mut Store, consumer: &str, seq: u64) -> Taken {
+        let mark = Watermark { consumer: consumer.into(), lane: Lane::Alerts, seq };
+        in_tx(store, |tx| watermark::store(tx, &mark, UnixMillis::from_millis(9)))
+    }
+
+    const AT: UnixMillis = UnixMillis::from_millis(10);
+
+    #[test]
+    fn numbers_have_no_gap_even_after_a_rollback() {
+        let mut store = store("outbox_gapless", 2);
+        let failed: Result<(), StoreError> = store.transaction(|tx| {
+            push(tx, &message(3))?;
+            Err(StoreError::Sqlite(rusqlite::Error::InvalidQuery))
+        });
+        assert!(failed.is_err());
+        assert_eq!(in_tx(&mut store, |tx| push(tx, &message(3))), 3);
+        assert_eq!(queued(&mut store), [(1, false), (2, false), (3, false)]);
+    }
+
+    #[test]
+    fn what_no_consumer_confirmed_is_queued_again_and_kept() {
+        let mut store = store("outbox_requeue", 4);
+        let both = ["a".to_owned(), "b".to_owned()];
+        let all = [
+            sent(1, Form::Message),
+            sent(2, Form::Message),
+            sent(3, Form::Tombstone),
+            sent(4, Form::SetAside),
+        ];
+        in_tx(&mut store, |tx| acknowledge(tx, &all, AT));
+        assert_eq!(queued(&mut store), []);
+        confirm(&mut store, "a", 4);
+        // One consumer is not all of them.
+        assert_eq!(in_tx(&mut store, |tx| forget(tx, &both, AT)), 0);
+        confirm(&mut store, "b", 1);
+        assert_eq!(in_tx(&mut store, |tx| forget(tx, &both, AT)), 1);
+        assert_eq!(in_tx(&mut store, |tx| requeue(tx, &both)), 3);
+        assert_eq!(queued(&mut store), [(2, false), (3, true), (4, false)]);
+        // Without named consumers nobody will ever confirm: days count instead.
+        assert_eq!(in_tx(&mut store, |tx| requeue(tx, &[])), 0);
+        in_tx(&mut store, |tx| acknowledge(tx, &all, AT));
+        assert_eq!(in_tx(&mut store, |tx| forget(tx, &[], AT)), 0);
+        assert_eq!(in_tx(&mut store, |tx| forget(tx, &[], AT.plus_seconds(1))), 3);
+    }
+
+    #[test]
+    fn a_row_withdrawn_under_way_still_owes_its_tombstone() {
+        let mut store = store("outbox_withdraw", 1);
+        assert!(in_tx(&mut store, |tx| withdraw(tx, Uuid::from_u128(1))));
+        in_tx(&mut store, |tx| acknowledge(tx, &[sent(1, Form::Message)], AT));
+        assert_eq!(queued(&mut store), [(1, true)]);
+        in_tx(&mut store, |tx| acknowledge(tx, &[sent(1, Form::Tombstone)], AT));
+        assert_eq!(queued(&mut store), []);
+        assert!(!in_tx(&mut store, |tx| withdraw(tx, Uuid::from_u128(1))));
+    }
+
+    #[test]
+    fn a_watermark_only_moves_forward_and_never_beyond_what_was_given() {
+        let mut store = store("outbox_watermark", 3);
+        assert_eq!(confirm(&mut store, "a", 2), Taken::Moved);
+        assert_eq!(confirm(&mut store, "a", 1), Taken::Known);
+        assert_eq!(confirm(&mut store, "a", 4), Taken::Beyond { last: 3 });
+        let list = in_tx(&mut store, |tx| watermark::list(tx));
+        assert_eq!((list.len(), list[0].seq), (1, 2));
+    }
+
+    #[test]
+    fn a_flipped_bit_is_never_sent_as_a_value() {
+        let mut store = store("outbox_flip", 3);
+        in_tx(&mut store, |tx| {
+            let flip = "update outbox set body = replace(body, 'Why', 'Whx') where seq = 2";
+            Ok(tx.transaction.execute(flip, [])?)
+        });
+        let fetch = Fetch { lane: Lane::Alerts, after: 0, limit: 100, replay_to: Some(9) };
+        let page = in_tx(&mut store, |tx| page(tx, &fetch));
+        assert_eq!(page.rows.iter().map(|r| r.damaged).collect::<Vec<_>>(), [false, true, false]);
+    }
 }

@@ -1,5 +1,6 @@
 //! Plans: a programme for one patient, with the state of its rules.
 
+use hearth_shared::time::UnixMillis;
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::{Map, Value};
 
@@ -56,6 +57,31 @@ pub struct Plan {
     pub silence: Option<Vec<u8>>,
     /// Last local day whose evaluation is done.
     pub evaluated_day: Option<i64>,
+    /// When the day's work is due again; `None`: at once.
+    pub next: Option<UnixMillis>,
+}
+
+impl Plan {
+    /// A plan that has just been assigned.
+    pub fn new(
+        id: impl Into<String>,
+        patient: impl Into<String>,
+        programme: impl Into<String>,
+        start_day: i64,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            patient: patient.into(),
+            programme: programme.into(),
+            start_day,
+            overrides: Map::new(),
+            state: PlanState::Active,
+            publisher: None,
+            silence: None,
+            evaluated_day: None,
+            next: None,
+        }
+    }
 }
 
 /// Something that happened to a plan on a local day.
@@ -70,7 +96,7 @@ pub struct PlanEvent {
 }
 
 const COLUMNS: &str = "id, patient, programme, start_day, overrides, state, publisher, silence, \
-                       evaluated_day";
+                       evaluated_day, next_ms";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Plan> {
     let overrides: String = row.get(4)?;
@@ -91,6 +117,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Plan> {
         publisher: row.get(6)?,
         silence: row.get(7)?,
         evaluated_day: row.get(8)?,
+        next: row.get::<_, Option<i64>>(9)?.map(UnixMillis::from_millis),
     })
 }
 
@@ -117,16 +144,40 @@ pub fn list(q: &impl Queries, patient: Option<&str>) -> Result<Vec<Plan>, StoreE
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The plans that run, in the order of their ids.
+/// The running plans whose day's work is due, in the order of their ids.
 ///
 /// # Errors
 /// What SQLite answered.
-pub fn active(q: &impl Queries) -> Result<Vec<Plan>, StoreError> {
+pub fn due(q: &impl Queries, now: UnixMillis) -> Result<Vec<Plan>, StoreError> {
     let mut query = q.connection().prepare_cached(&format!(
-        "select {COLUMNS} from plan where state = 'active' order by id"
+        "select {COLUMNS} from plan
+         where state = 'active' and (next_ms is null or next_ms <= ?1) order by id"
     ))?;
-    let rows = query.query_map([], from_row)?;
+    let rows = query.query_map([now.millis()], from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// When the day's work of a running plan is due next.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn next_due(q: &impl Queries) -> Result<Option<UnixMillis>, StoreError> {
+    let next: Option<i64> = q
+        .connection()
+        .prepare_cached("select min(coalesce(next_ms, 0)) from plan where state = 'active'")?
+        .query_row([], |row| row.get(0))?;
+    Ok(next.map(UnixMillis::from_millis))
+}
+
+/// Something the day's work depends on has changed: all plans of a patient are looked at again.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn wake(tx: &Tx<'_>, patient: &str) -> Result<(), StoreError> {
+    tx.connection()
+        .prepare_cached("update plan set next_ms = null where patient = ?1")?
+        .execute([patient])?;
+    Ok(())
 }
 
 /// Writes a plan as a whole.
@@ -137,9 +188,9 @@ pub fn put(tx: &Tx<'_>, plan: &Plan) -> Result<(), StoreError> {
     let overrides = serde_json::to_string(&plan.overrides).map_err(StoreError::Message)?;
     tx.connection()
         .prepare_cached(&format!(
-            "insert into plan ({COLUMNS}) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+            "insert into plan ({COLUMNS}) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
              on conflict (id) do update set programme = ?3, start_day = ?4, overrides = ?5,
-                 state = ?6, publisher = ?7, silence = ?8, evaluated_day = ?9"
+                 state = ?6, publisher = ?7, silence = ?8, evaluated_day = ?9, next_ms = ?10"
         ))?
         .execute(params![
             plan.id,
@@ -151,6 +202,7 @@ pub fn put(tx: &Tx<'_>, plan: &Plan) -> Result<(), StoreError> {
             plan.publisher,
             plan.silence,
             plan.evaluated_day,
+            plan.next.map(UnixMillis::millis),
         ])?;
     Ok(())
 }

@@ -56,6 +56,10 @@ pub struct Prompt {
     pub id: Uuid,
     /// The need it serves.
     pub need: Option<Uuid>,
+    /// The plan it comes from.
+    pub plan: Option<String>,
+    /// Planned days missed in a row, for nudges.
+    pub missed: Option<u16>,
     /// Patient id.
     pub patient: String,
     /// `follow_up_visit`, `measure_more`, `nudge`, `nudge_reason`, or of an alert: `alert`,
@@ -97,7 +101,7 @@ pub struct Prompt {
 
 const COLUMNS: &str = "id, need, patient, kind, level, rule, language, text, silent, attempt, \
                        created_ms, due_ms, expires_ms, state, why, sent_ms, lane_seq, local_hour, \
-                       answer, outcome";
+                       answer, outcome, plan, missed";
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Prompt> {
     let state: String = row.get(13)?;
@@ -122,6 +126,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Prompt> {
         local_hour: row.get(17)?,
         answer: row.get(18)?,
         outcome: row.get(19)?,
+        plan: row.get(20)?,
+        missed: row.get(21)?,
     })
 }
 
@@ -156,7 +162,7 @@ pub fn add(tx: &Tx<'_>, prompt: &Prompt) -> Result<bool, StoreError> {
         .connection()
         .prepare_cached(&format!(
             "insert into prompt ({COLUMNS}) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
-                 ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20) on conflict (id) do nothing"
+                 ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22) on conflict (id) do nothing"
         ))?
         .execute(params![
             prompt.id.as_bytes().as_slice(),
@@ -179,6 +185,8 @@ pub fn add(tx: &Tx<'_>, prompt: &Prompt) -> Result<bool, StoreError> {
             prompt.local_hour,
             prompt.answer,
             prompt.outcome,
+            prompt.plan,
+            prompt.missed,
         ])?;
     Ok(added > 0)
 }
@@ -231,6 +239,18 @@ pub fn next_due(q: &impl Queries) -> Result<Option<UnixMillis>, StoreError> {
         )?
         .query_row([], |row| row.get(0))?;
     Ok(next.map(UnixMillis::from_millis))
+}
+
+/// The nudges of a plan that have not ended: waiting, or sent and unanswered.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn open_nudges(q: &impl Queries, plan: &str) -> Result<Vec<Prompt>, StoreError> {
+    select(
+        q,
+        "plan = ?1 and missed is not null and state in ('waiting', 'sent') order by created_ms, id",
+        [plan],
+    )
 }
 
 /// Sent prompts that nobody answered in time.

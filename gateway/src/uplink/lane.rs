@@ -14,8 +14,10 @@ pub(crate) const PAGE_ALERTS: u32 = 64;
 const PROBE_AFTER: u32 = 3;
 /// First pause after a refusal, ms; doubled each time.
 const REFUSED_PAUSE_MS: u64 = 2_000;
-/// Longest pause after refusals, ms.
+/// Longest pause of one refused row, ms.
 const REFUSED_PAUSE_MAX_MS: u64 = 300_000;
+/// Longest pause of a whole lane, ms: a fresh alert behind rows that are refused for ever waits no longer.
+const HOLD_MAX_MS: u64 = 15_000;
 /// An idle lane looks at its whole queue again, ms: rows that were withdrawn or queued again meanwhile.
 const SWEEP_MS: u64 = 15_000;
 
@@ -187,6 +189,10 @@ impl LaneQueue {
         self.flying.remove(&seq);
         self.attempts.remove(&seq);
         self.unstored.insert(seq);
+        if self.refusals >= PROBE_AFTER {
+            // The lane as a whole was refused, and is not any more.
+            self.refused.values_mut().for_each(|refused| refused.due_ms = 0);
+        }
         self.refusals = 0;
         self.hold_until_ms = 0;
     }
@@ -203,9 +209,13 @@ impl LaneQueue {
         let attempts = self.attempts.remove(&seq).unwrap_or(0);
         let due_ms = now_ms.saturating_add(pause_ms(attempts));
         self.refused.insert(seq, Refused { row, attempts: attempts.saturating_add(1), due_ms });
+        if self.refusals >= PROBE_AFTER && now_ms < self.hold_until_ms {
+            // Sent before the pause began: says nothing new.
+            return;
+        }
         self.refusals = self.refusals.saturating_add(1);
-        if self.refusals >= PROBE_AFTER {
-            self.hold_until_ms = now_ms.saturating_add(pause_ms(self.refusals - PROBE_AFTER));
+        if let Some(level) = self.refusals.checked_sub(PROBE_AFTER) {
+            self.hold_until_ms = now_ms.saturating_add(pause_ms(level).min(HOLD_MAX_MS));
         }
     }
 

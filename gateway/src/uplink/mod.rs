@@ -30,3 +30,5 @@ pub mod task;
 pub use machine::{Pace, UplinkView};
 pub use source::{OutboxSource, UplinkWrite, UplinkWritten, WriteRequest, apply};
 pub use task::{UplinkError, UplinkPorts, UplinkSettings, run};
+
+pub mod contract;

@@ -84,7 +84,12 @@ pub enum UplinkError {
     WriterGone,
 }
 
-type Connecting = Pin<Box<dyn Future<Output = Result<(Link, bool, ServerLimits), Fault>> + Send>>;
+/// A connection, whether the session was known, and what the broker allows.
+type Linked = Result<(Link, bool, ServerLimits), Fault>;
+type Connecting = Pin<Box<dyn Future<Output = Linked> + Send>>;
+/// The source comes back from the reading thread with what it read.
+type Read = (Box<dyn OutboxSource>, Result<Page, String>);
+type Reply = (u64, UplinkWritten);
 
 /// Runs until `stop`, then says goodbye within a bounded time; the unsent stays in the outbox.
 ///
@@ -106,11 +111,8 @@ struct Shell {
     connecting: Option<Connecting>,
     fetches: VecDeque<Fetch>,
     source: Option<Box<dyn OutboxSource>>,
-    reading: Option<(Fetch, JoinHandle<(Box<dyn OutboxSource>, Result<Page, String>)>)>,
-    replies: (
-        mpsc::UnboundedSender<(u64, UplinkWritten)>,
-        mpsc::UnboundedReceiver<(u64, UplinkWritten)>,
-    ),
+    reading: Option<(Fetch, JoinHandle<Read>)>,
+    replies: (mpsc::UnboundedSender<Reply>, mpsc::UnboundedReceiver<Reply>),
     batch: Vec<Sent>,
     batch_due_ms: u64,
     written: Option<Vec<Sent>>,
@@ -123,8 +125,8 @@ const BATCH_TOKEN: u64 = 0;
 
 enum Happened {
     Event(Event),
-    Linked(Result<(Link, bool, ServerLimits), Fault>),
-    Read(Result<(Box<dyn OutboxSource>, Result<Page, String>), tokio::task::JoinError>),
+    Linked(Linked),
+    Read(Result<Read, tokio::task::JoinError>),
     Replied(u64, UplinkWritten),
     Nothing,
 }

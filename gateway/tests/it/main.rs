@@ -3,5 +3,6 @@
 
 mod commands;
 mod daemon;
+mod edges;
 mod home;
 mod uplink;

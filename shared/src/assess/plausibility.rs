@@ -4,7 +4,9 @@
 //! |---|---|---|---|---|
 //! | glucose, mg/dL | 10..=1000 | 20..=600 | below, above | - |
 //! | CGM, mg/dL | 10..=1000 | 39..=401 | below, above | - |
-//! | pressure, mmHg | sys 20..=300, dia 10..=200, dia < sys | sys 60..=260, dia 30..=160, sys - dia >= 15 | all else | only dia 10..=29 |
+//! | systolic, mmHg | 20..=300 | 60..=260 | below, above | - |
+//! | diastolic, mmHg | 10..=200, below systolic | 30..=160 | above | below, if nothing else is |
+//! | systolic - diastolic | 1.. | 15.. | below | - |
 //! | pulse, /min | 20..=300 | 25..=250 | below, above | - |
 //! | SpO2, % | 50..=100 | 50..=100 | - | - |
 //! | temperature, 0.1 °C | 250..=450 | 300..=430 | above | below |

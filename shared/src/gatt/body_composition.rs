@@ -8,7 +8,7 @@
 //! | 4 | 1 | user id, 0xFF unknown | - | flag 2 |
 //! | 5 | 2 | basal metabolism | kJ | flag 3 |
 //! | 6 | 2 | muscle percentage | 0.1 % | flag 4 |
-//! | 7-10 | 2 each | muscle, fat-free, soft lean, body water mass | 0.005 kg / 0.01 lb | flags 5-8 |
+//! | 7-10 | 2 each | muscle, fat-free, soft lean, water mass | 0.005 kg / 0.01 lb | flags 5-8 |
 //! | 11 | 2 | impedance | 0.1 Ohm | flag 9 |
 //! | 12 | 2 | weight | 0.005 kg / 0.01 lb | flag 10 |
 //! | 13 | 2 | height | 0.001 m / 0.1 in | flag 11 |

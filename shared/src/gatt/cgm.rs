@@ -16,8 +16,8 @@
 //! | 10 | 2 | E2E-CRC | - | when supported |
 //!
 //! 2AA8: features u24, type (low) and location (high nibble), CRC always present, checked only if
-//! bit 12 is set. 2AA9: time offset u16 min, status, cal/temp, warning, \[CRC\]. 2AAA: date and time,
-//! time zone i8, DST u8, \[CRC\]. 2AAB: run time u16 h, \[CRC\]. `bluetooth-profiles` 11.
+//! bit 12 is set. 2AA9: time offset u16 min, status, cal/temp, warning, \[CRC\]. 2AAA: date and
+//! time, time zone i8, DST u8, \[CRC\]. 2AAB: run time u16 h, \[CRC\]. `bluetooth-profiles` 11.
 
 use super::crc;
 use super::current_time::{DstOffset, TimeZone};

@@ -119,10 +119,9 @@ impl DecodeError {
         match self {
             Self::Truncated { at, have, .. } => (at, if have == 0 { 1 } else { have }),
             Self::TrailingBytes { at, surplus } => (at, surplus),
-            Self::ReservedValue { field, at, .. } => {
-                (at, if matches!(field, Field::OpCode) { 1 } else { field.octets() })
+            Self::ReservedValue { field, at, .. } | Self::InvalidDate { field, at, .. } => {
+                (at, field.octets())
             }
-            Self::InvalidDate { field, at, .. } => (at, field.octets()),
             Self::CrcMismatch { at, .. } => (at, 2),
             Self::CrcMissing { at } => (at, 2),
             Self::BadSize { at, .. } => (at, 1),

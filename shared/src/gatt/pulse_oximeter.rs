@@ -91,7 +91,7 @@ impl PlxStatus {
         let device = next().then(|| c.u24(Field::DeviceSensorStatus)).transpose()?;
         let index = next().then(|| c.sfloat(Field::PulseAmplitudeIndex)).transpose()?;
         Ok(Self {
-            measurement_status: status.map(|s| measurement(s)),
+            measurement_status: status.map(measurement),
             device_sensor_status: device.map(|s| Flags::new(s, names::PLX_DEVICE_STATUS)),
             pulse_amplitude_index: index.map(|value| Number { value, unit: Unit::Percent }),
         })

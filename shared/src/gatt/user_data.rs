@@ -14,7 +14,8 @@
 //! | 2 consent | user index u8, consent code u16 |
 //! | 3 delete user data, 4 list all users | none |
 //! | 5 delete users | user index u8 |
-//! | 0x20 response | request op code u8, response u8; on success of 1 and 5 user index u8, of 4 count u8 |
+//! | 0x20 response | request op code u8, response u8, and on success of 1, 5 or 4 one octet: |
+//! | | of 1 and 5 the user index, of 4 the number of users |
 //!
 //! `bluetooth-profiles` 8.
 

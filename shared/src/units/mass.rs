@@ -45,7 +45,9 @@ impl Mass {
     /// two; `None` if the unit is not one of mass.
     pub fn displayed(self, unit: DisplayUnit) -> Option<Decimal> {
         match unit {
-            DisplayUnit::Kilogram if self.0 % 10 == 0 => Some(Decimal::new(self.step(), -2)),
+            DisplayUnit::Kilogram if self.0.is_multiple_of(10) => {
+                Some(Decimal::new(self.step(), -2))
+            }
             DisplayUnit::Kilogram => Some(Decimal::new(to_i32(i128::from(self.0)), -3)),
             DisplayUnit::Pound => Some(Decimal::new(self.lb_hundredths(), -2)),
             _ => None,

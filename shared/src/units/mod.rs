@@ -2,7 +2,7 @@
 //!
 //! The stored integers are so fine that every value a device can display comes back unchanged;
 //! the rules' coarser steps derive from them (`clinical-rules` A9). Rounding happens once, half
-//! away from zero, in [`decimal`]'s one function.
+//! away from zero, in `decimal`'s one function.
 
 mod decimal;
 mod display_unit;

@@ -11,32 +11,35 @@ const PER_LINE: usize = 16;
 pub(crate) fn sentence(error: DecodeError) -> String {
     match error {
         DecodeError::Truncated { field, at, need, have } => {
-            let field = field.as_str();
-            format!("{field} needs {need} at octet {at}, and {have} {} left", is_are(have))
+            let (field, s) = (field.as_str(), if need == 1 { "" } else { "s" });
+            format!(
+                "{field} needs {need} octet{s} at offset {at}, and {have} {} left",
+                is_are(have)
+            )
         }
         DecodeError::TrailingBytes { at, surplus } => {
-            format!("the value ends before octet {at}, and {surplus} {} too many", is_are(surplus))
+            format!("the value ends before offset {at}, and {surplus} {} too many", is_are(surplus))
         }
         DecodeError::ReservedValue { field, at, found } => {
             let field = field.as_str();
-            format!("{field} at octet {at} is {found}, which is reserved; {}", allowed(field))
+            format!("{field} at offset {at} is {found}, which is reserved; {}", allowed(field))
         }
         DecodeError::InvalidDate { field, at, found } => {
             format!(
-                "no calendar has {} {found} (octet {at}); {}",
+                "no calendar has {} {found} (offset {at}); {}",
                 field.as_str(),
                 date_range(field)
             )
         }
         DecodeError::CrcMismatch { at, computed, found } => format!(
-            "the CRC at octet {at} is 0x{found:04X}, and the octets before it give 0x{computed:04X}"
+            "the CRC at offset {at} is 0x{found:04X}, and the octets before it give 0x{computed:04X}"
         ),
         DecodeError::CrcMissing { at } => {
-            format!("a CRC of 2 octets was promised at octet {at}, and the value ends there")
+            format!("a CRC of 2 octets was promised at offset {at}, and the value ends there")
         }
         DecodeError::BadSize { at, need, found } => format!(
-            "the record at octet {at} says that it has {found} octets, and its flags ask for {need} \
-             or, with a CRC, {}",
+            "the record at offset {at} says that it has {found} octets, and its flags ask for \
+             {need} or, with a CRC, {}",
             need.saturating_add(2)
         ),
         DecodeError::BadLength { at: 0, found } => {
@@ -44,7 +47,7 @@ pub(crate) fn sentence(error: DecodeError) -> String {
         }
         DecodeError::BadLength { at, found } => {
             format!(
-                "a record count has 2 or 4 octets, and {found} {} left at octet {at}",
+                "a record count has 2 or 4 octets, and {found} {} left at offset {at}",
                 is_are(found)
             )
         }
@@ -55,7 +58,7 @@ pub(crate) fn sentence(error: DecodeError) -> String {
             format!("op code {op_code} takes operator 0 (null) only, and it is {found}")
         }
         DecodeError::OutOfRange { field, at, max, found } => {
-            format!("{} at octet {at} is {found}, and at most {max} is allowed", field.as_str())
+            format!("{} at offset {at} is {found}, and at most {max} is allowed", field.as_str())
         }
         DecodeError::UnknownCharacteristic { uuid16 } => {
             format!("nothing decodes characteristic {uuid16:04X}")
@@ -112,8 +115,8 @@ fn advice(error: DecodeError) -> &'static str {
              octets were damaged or cut; read them again."
         }
         DecodeError::BadSize { .. } => {
-            "Check where the record starts: records stand back to back, each with its own size. Say \
-             whether the sensor sends a CRC."
+            "Check where the record starts: records stand back to back, each with its own size. \
+             Say whether the sensor sends a CRC."
         }
         DecodeError::BadLength { .. } | DecodeError::InvalidOperator { .. } => {
             "Check that these octets belong to a record access control point (2A52)."

@@ -68,7 +68,7 @@ invalid_date
     0  02 78 00 50 00 61 00 ea 07 0d 01 08 00 00
                                   ^^
 
-no calendar has month 13 (octet 9); months are 1 to 12, and 0 for unknown.
+no calendar has month 13 (offset 9); months are 1 to 12, and 0 for unknown.
 ";
     assert!(text.starts_with(expected), "{text}");
 }
@@ -77,7 +77,7 @@ no calendar has month 13 (octet 9); months are 1 to 12, and 0 for unknown.
 fn a_missing_field_is_pointed_at_behind_the_end() {
     let (text, _) = shown("2A35", "004800");
     assert!(text.contains("\n    0  00 48 00\n                ^^\n"), "{text}");
-    assert!(text.contains("diastolic needs 2 at octet 3, and 0 octets are left"), "{text}");
+    assert!(text.contains("diastolic needs 2 octets at offset 3, and 0 octets are left"), "{text}");
     let (text, _) = shown("2A34", &"00".repeat(2));
     assert!(text.contains("\n    0  00 00\n          ^^\n"), "{text}");
     let (text, _) = shown("2A08", &"00".repeat(18));
@@ -93,7 +93,7 @@ fn every_kind_of_rejection_has_a_sentence_and_advice() {
         ("2A19", "6400", "trailing_bytes", "1 octet is too many"),
         ("2A19", "65", "reserved_value", "allowed are 0 to 100"),
         ("2AA7", "070078001e00ff", "bad_size", "its flags ask for 6 or, with a CRC, 8"),
-        ("2AA7", "080078001e001234", "crc_mismatch", "the CRC at octet 6 is 0x3412"),
+        ("2AA7", "080078001e001234", "crc_mismatch", "the CRC at offset 6 is 0x3412"),
         ("2A52", "050001", "bad_length", "2 or 4 octets, and 1 octet is left"),
         ("2A52", "0100", "invalid_operator", "needs an operator of 1 to 6"),
         ("2A52", "0801", "invalid_operator", "takes operator 0"),

@@ -129,6 +129,7 @@ fn keep(
     settings: &PatientSettings,
 ) -> Result<(), StoreError> {
     patient::put(doing.tx, patient)?;
+    plan::wake(doing.tx, &patient.id)?;
     if settings.name.is_some() || settings.contact.is_some() {
         let known = patient::person(doing.tx, &patient.id)?;
         let person = Person {
@@ -250,6 +251,7 @@ pub(super) fn pause(doing: &Doing<'_>, pause: &Pause) -> Result<Said, Failure> {
     enrolled(doing.tx, &pause.id)?;
     let row = pause_row(pause)?;
     patient::put_pause(doing.tx, &pause.id, &row)?;
+    plan::wake(doing.tx, &pause.id)?;
     let sentence = format!(
         "Nothing is planned for the patient {} from {} to {} ({}).",
         pause.id, pause.from, pause.to, row.reason

@@ -6,6 +6,7 @@ use super::{
     Doing, Failure, Said, check_id, id_result, invalid, one_of, parse_day, patient, refuse, said,
     unknown,
 };
+use crate::assess::days;
 use crate::control::command::{PlanAssign, PlanEvent, ProgrammePause};
 use crate::outreach::{local, need as needs, zone_of};
 use crate::store::Tx;
@@ -33,8 +34,9 @@ pub(super) fn assign(doing: &Doing<'_>, assign: &PlanAssign) -> Result<Said, Fai
     }
     let owner = patient::enrolled(doing.tx, &assign.patient)?;
     let programmes = doing.ctx.programmes;
-    if !programmes.ids().iter().any(|id| *id == assign.programme) {
-        return Err(unknown("programme", &assign.programme, programmes.ids()));
+    if programmes.get(&assign.programme).is_none() {
+        let ids = programmes.iter().map(|p| p.id.as_str());
+        return Err(unknown("programme", &assign.programme, ids));
     }
     let running = plan::list(doing.tx, Some(&owner.id))?;
     if let Some(twin) =
@@ -52,23 +54,14 @@ pub(super) fn assign(doing: &Doing<'_>, assign: &PlanAssign) -> Result<Said, Fai
         Some(start) => parse_day("start", start)?,
         None => today,
     };
-    let overrides = assign.overrides.clone().unwrap_or_default();
-    let plan = Plan {
-        id: assign.id.clone(),
-        patient: owner.id.clone(),
-        programme: assign.programme.clone(),
-        start_day,
-        overrides,
-        state: PlanState::Active,
-        publisher: None,
-        silence: None,
-        evaluated_day: None,
-    };
+    let mut plan =
+        Plan::new(assign.id.as_str(), owner.id.as_str(), assign.programme.as_str(), start_day);
+    plan.overrides = assign.overrides.clone().unwrap_or_default();
     if (start_day - today).abs() > START_DAYS_MAX {
         let start = local::date_of(start_day);
         return Err(invalid(format!("The start {start} is more than a year away from today.")));
     }
-    programmes.check(&plan).map_err(invalid)?;
+    days::check(programmes, &plan).map_err(invalid)?;
     plan::put(doing.tx, &plan)?;
     let start = local::date_of(start_day).to_string();
     let sentence =
@@ -93,6 +86,7 @@ pub(super) fn event(doing: &Doing<'_>, event: &PlanEvent) -> Result<Said, Failur
     } else {
         format!("The plan {} had that {kind} on {} already.", plan.id, event.day)
     };
+    plan::wake(doing.tx, &plan.patient)?;
     Ok(said(sentence, json!({"id": plan.id, "day": event.day})))
 }
 
@@ -113,8 +107,9 @@ pub(super) fn close(doing: &Doing<'_>, id: &str) -> Result<Said, Failure> {
 
 pub(super) fn pause_programme(doing: &Doing<'_>, pause: &ProgrammePause) -> Result<Said, Failure> {
     let programmes = doing.ctx.programmes;
-    if !programmes.ids().iter().any(|id| *id == pause.id) {
-        return Err(unknown("programme", &pause.id, programmes.ids()));
+    if programmes.get(&pause.id).is_none() {
+        let ids = programmes.iter().map(|p| p.id.as_str());
+        return Err(unknown("programme", &pause.id, ids));
     }
     let to = parse_day("to", &pause.to)?;
     let today = local::day(doing.now.wall, &jiff::tz::TimeZone::UTC);

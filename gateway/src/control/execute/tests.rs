@@ -1,7 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
-use crate::outreach::templates::Templates;
-use crate::outreach::tests::{NoProgrammes, now_at};
+use crate::outreach::tests::{now_at, with_context};
 use crate::store::journal::{self, Kind, RowOutcome};
 use crate::store::{Store, patient as patients, task};
 
@@ -35,24 +34,25 @@ impl Desk {
 
     fn send(&mut self, command: &str, origin: Origin) -> CommandResult {
         let command = Command::parse(command.as_bytes()).unwrap();
-        let templates = Templates::builtin().unwrap();
-        let ctx = Context { gateway: "g1", templates: &templates, programmes: &NoProgrammes };
         let now = now_at("2026-03-02T12:00:00Z");
         let heard = &mut self.heard;
-        self.store
-            .transaction(|tx| {
-                let octets = command.journal_form();
-                let row = journal::append_command(
-                    tx,
-                    Kind::Command,
-                    &octets,
-                    &now,
-                    RowOutcome::Noted,
-                    None,
-                )?;
-                execute(tx, &ctx, heard, &command, (origin, row), now)
-            })
-            .unwrap()
+        let store = &mut self.store;
+        with_context(|ctx| {
+            store
+                .transaction(|tx| {
+                    let octets = command.journal_form();
+                    let row = journal::append_command(
+                        tx,
+                        Kind::Command,
+                        &octets,
+                        &now,
+                        RowOutcome::Noted,
+                        None,
+                    )?;
+                    execute(tx, ctx, heard, &command, (origin, row), now)
+                })
+                .unwrap()
+        })
     }
 
     fn ask(&mut self, verb: &str, with: &str) -> CommandResult {
@@ -212,25 +212,26 @@ fn a_call_that_reaches_nobody_is_tried_three_times_and_then_says_so() {
     let mut desk = Desk::new("reaches_nobody");
     desk.done("patient_add", r#"{"id":"p1"}"#);
     desk.done("plan_assign", r#"{"id":"plan1","patient":"p1","programme":"fasting-glucose-6w"}"#);
-    let templates = Templates::builtin().unwrap();
-    let ctx = Context { gateway: "g1", templates: &templates, programmes: &NoProgrammes };
     let now = now_at("2026-03-02T12:00:00Z");
-    let need = desk
-        .store
-        .transaction(|tx| {
-            let finding = crate::outreach::need::Finding {
-                plan: "plan1",
-                patient: "p1",
-                kind: "follow_up_visit",
-                reason: "Not improving.",
-                day: 1,
-            };
-            let id = crate::outreach::need::find(tx, &ctx, &finding, now)?;
-            crate::outreach::tick(tx, &ctx, now)?;
-            crate::outreach::tick(tx, &ctx, now)?;
-            Ok::<_, StoreError>(id)
-        })
-        .unwrap();
+    let store = &mut desk.store;
+    let need = with_context(|ctx| {
+        store
+            .transaction(|tx| {
+                let finding = crate::outreach::need::Finding {
+                    plan: "plan1",
+                    patient: "p1",
+                    kind: "follow_up_visit",
+                    reason: "Not improving.",
+                    short: &std::collections::BTreeMap::new(),
+                    day: 1,
+                };
+                let id = crate::outreach::need::find(tx, ctx, &finding, now)?;
+                crate::outreach::tick(tx, ctx, now)?;
+                crate::outreach::tick(tx, ctx, now)?;
+                Ok::<_, StoreError>(id)
+            })
+            .unwrap()
+    });
     for call in 1..=3 {
         let open = desk.store.transaction(|tx| task::open_of_need(tx, need)).unwrap();
         let open = open.expect("a call task is open");

@@ -360,3 +360,68 @@ fn hostile_lines_never_panic() {
         assert_eq!(lines.len() as u64, summary.cases, "{line}");
     }
 }
+
+#[test]
+fn moved_raised_and_mirrored_readings_move_raise_and_mirror_the_answer() {
+    let mut random = Random(3);
+    for seed in 0..150 {
+        let first: Vec<(i64, i64, i64)> = (0..120)
+            .map(|i| {
+                let t = (86 + random.below(60)) * 86_400 + i * 600 + random.below(599);
+                (t, 60 + random.below(200), random.below(40) - 1)
+            })
+            .collect();
+        // `days` later, values x `sign` + `up`; the oddest of 40 readings are HI or LO.
+        let case = |days: i64, sign: i64, up: i64| {
+            let value = |v: i64| sign * v + up;
+            let range =
+                |low: i64, high: i64| (value(low).min(value(high)), value(low).max(value(high)));
+            let ((low, high), (target_low, target_high)) = (range(70, 250), range(80, 130));
+            let readings: Vec<Value> = first
+                .iter()
+                .map(|(t, v, sat)| {
+                    let t = t + 86_400 * days;
+                    match sat {
+                        -1 | 1 => json!({"t": t, "sat": sign * sat}),
+                        _ => json!({"t": t, "v": value(*v)}),
+                    }
+                })
+                .collect();
+            let answer = assess(json!({"id": 1, "readings": readings, "plan": {
+                "start": 100 + days, "plaus": [low, high], "events": [{"day": 110 + days}],
+                "dir": if sign > 0 { "down" } else { "up" },
+                "target": {"lo": target_low, "hi": target_high}}}));
+            let mut evals = answer["evals"].clone();
+            for eval in evals.as_array_mut().unwrap() {
+                eval["day"] = json!(eval["day"].as_i64().unwrap() - days);
+                let evidence = eval["evidence"].as_object_mut().unwrap();
+                for day in ["start", "last_day"] {
+                    if let Some(at) = evidence[day].as_i64() {
+                        evidence.insert(day.to_owned(), json!(at - days));
+                    }
+                }
+                for median in ["base_med4", "recent_med4"] {
+                    if let Some(med4) = evidence.get(median).and_then(Value::as_i64) {
+                        let back = sign * (med4 - 4 * up);
+                        evidence.insert(median.to_owned(), json!(back));
+                    }
+                }
+            }
+            evals
+        };
+        let plain = case(0, 1, 0);
+        assert_eq!(plain.as_array().unwrap().len(), 10);
+        assert_eq!(case(random.below(9000) - 4000, 1, 0), plain, "days, seed {seed}");
+        assert_eq!(case(0, 1, random.below(4000) - 2000), plain, "values, seed {seed}");
+        assert_eq!(case(0, -1, 0), plain, "mirror, seed {seed}");
+    }
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: i64) -> i64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
+        (self.0 >> 33) as i64 % n
+    }
+}

@@ -16,11 +16,14 @@ const BOTTOM: f64 = TOP + PLOT;
 /// Middle of the lanes under the plot.
 const ALERT_LANE: f64 = BOTTOM + 44.0;
 const PROMPT_LANE: f64 = BOTTOM + 72.0;
-const HEIGHT: f64 = BOTTOM + 90.0;
+/// Below the plot without and with lanes.
+const HEIGHT: [f64; 2] = [BOTTOM + 28.0, BOTTOM + 90.0];
 /// Marks nearer than this are drawn as one with a count.
 const BIN: f64 = 18.0;
-/// More points than this are thinned to the lowest and highest per column.
+/// More points than this are drawn as a bar from the lowest to the highest per column.
 const THIN_ABOVE: usize = 1500;
+/// Width of such a column.
+const COLUMN: f64 = 1.5;
 
 /// Where days and values lie in the drawing.
 struct Scale {
@@ -90,9 +93,12 @@ fn round_step(rough: f64) -> f64 {
 /// Draws one course; `id` is unique on the page.
 pub(super) fn draw(out: &mut String, patient: &ReplayedPatient, course: &Course, id: &str) {
     let scale = Scale::of(patient, course);
+    let [bare, with_lanes] = HEIGHT;
+    let marked = !patient.alerts.is_empty() || !asked(patient).is_empty();
+    let height = if marked { with_lanes } else { bare };
     let _ = write!(
         out,
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
+        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
          <title id=\"{id}-t\">{}</title><desc id=\"{id}-d\">{}</desc>",
         Escaped(format!("{} of {} over time", title(course), patient.subject)),
         Escaped(super::words(patient, course)),
@@ -226,8 +232,11 @@ fn readings(out: &mut String, course: &Course, scale: &Scale) {
             return;
         }
         let _ = write!(out, "<path class=\"{class}\" d=\"");
-        for (x, y) in thin(&values, scale) {
-            let _ = write!(out, "M{x:.1} {y:.1}h0");
+        for (x, low, high) in thin(&values, scale) {
+            let _ = match high - low > 0.5 {
+                true => write!(out, "M{x:.1} {low:.1}V{high:.1}"),
+                false => write!(out, "M{x:.1} {low:.1}h0"),
+            };
         }
         out.push_str("\"/>");
     };
@@ -261,25 +270,22 @@ fn readings(out: &mut String, course: &Course, scale: &Scale) {
     line(out, "median", course.medians.iter().map(|m| (m.0, m.1)).collect());
 }
 
-/// The places of readings; a long row keeps the lowest and highest of each column of the drawing.
-fn thin(values: &[(i64, f64)], scale: &Scale) -> Vec<(f64, f64)> {
-    let place = |(t, v): &(i64, f64)| (scale.x(*t), scale.y(*v));
+/// The places of readings; a long row becomes a bar from the lowest to the highest of each column
+/// of the drawing.
+fn thin(values: &[(i64, f64)], scale: &Scale) -> Vec<(f64, f64, f64)> {
+    let places = values.iter().map(|(t, v)| (scale.x(*t), scale.y(*v)));
     if values.len() <= THIN_ABOVE {
-        return values.iter().map(place).collect();
+        return places.map(|(x, y)| (x, y, y)).collect();
     }
     let mut kept: Vec<(f64, f64, f64)> = Vec::new();
-    for (x, y) in values.iter().map(place) {
-        let column = x.round();
+    for (x, y) in places {
+        let column = (x / COLUMN).round() * COLUMN;
         match kept.last_mut() {
             Some((c, low, high)) if *c == column => (*low, *high) = (low.min(y), high.max(y)),
             _ => kept.push((column, y, y)),
         }
     }
-    let both = |(x, low, high): (f64, f64, f64)| {
-        let second = (high - low > 0.5).then_some((x, high));
-        [Some((x, low)), second]
-    };
-    kept.into_iter().flat_map(both).flatten().collect()
+    kept
 }
 
 /// Beyond the device's range: a triangle at the edge. Implausible: a cross.
@@ -356,8 +362,7 @@ fn lanes(out: &mut String, patient: &ReplayedPatient, scale: &Scale) {
         let say = |a: &&AlertMark| format!("{} {} {}", moment(a.local_s), a.rule, a.level.word());
         mark(out, &marks, scale, ALERT_LANE, shape(worst), worst.letter(), &say, |a| a.local_s);
     }
-    let asked: Vec<PromptMark> =
-        patient.prompts.iter().filter(|p| !p.of_alert() && !p.after_record).cloned().collect();
+    let asked = asked(patient);
     if !asked.is_empty() {
         label(out, PROMPT_LANE, "prompts");
     }
@@ -371,6 +376,11 @@ fn lanes(out: &mut String, patient: &ReplayedPatient, scale: &Scale) {
         let say = |p: &&PromptMark| format!("{}: {}", moment(p.local_s), p.word());
         mark(out, &marks, scale, PROMPT_LANE, "P", letter, &say, |p| p.local_s);
     }
+}
+
+/// Prompts of programmes while the recording lasted.
+fn asked(patient: &ReplayedPatient) -> Vec<PromptMark> {
+    patient.prompts.iter().filter(|p| !p.of_alert() && !p.after_record).cloned().collect()
 }
 
 fn shape(level: Level) -> &'static str {

@@ -90,6 +90,8 @@ fn rank(class: &str) -> u8 {
     }
 }
 
+const TOO_SHORT: &str = "The recording is too short for an evaluation.";
+
 const FOOT: &str = "<footer><p>Made by <code>hearth replay</code> from recorded readings. Nothing \
     was sent to anybody. A verdict is an aid for a care team and no diagnosis; it does not replace \
     an emergency number.</p></footer>\n</main>\n</body>\n</html>\n";
@@ -139,8 +141,8 @@ fn opening(
 fn row(out: &mut String, patient: &ReplayedPatient, anchor: &str) {
     for (i, course) in patient.courses.iter().enumerate() {
         let (badge, why) = match course.verdict() {
-            Some((found, reason, made)) => (badge(found, reason), made.sentence.as_str()),
-            None => (badge("", None), "The recording is too short for an evaluation."),
+            Some((found, reason, made)) => (badge(found, reason), text::evidence(&made.sentence)),
+            None => (badge("", None), TOO_SHORT.to_owned()),
         };
         let person = Escaped(&patient.subject);
         let _ = write!(
@@ -203,7 +205,7 @@ fn section_of(out: &mut String, patient: &ReplayedPatient, anchor: &str) {
             Escaped(facts(patient, course)),
         );
         chart::draw(out, patient, course, &id);
-        legend(out, course);
+        legend(out, patient, course);
         out.push_str("</figure>\n");
         told(out, patient);
         tables(out, patient, course);
@@ -270,7 +272,7 @@ fn words(patient: &ReplayedPatient, course: &Course) -> String {
     )
 }
 
-fn legend(out: &mut String, course: &Course) {
+fn legend(out: &mut String, patient: &ReplayedPatient, course: &Course) {
     out.push_str("<figcaption><ul class=\"legend\">");
     let mut item = |drawing: &str, words: &str| {
         let _ = write!(
@@ -308,18 +310,29 @@ fn legend(out: &mut String, course: &Course) {
     if !course.medication.is_empty() {
         item("<path class=\"med\" d=\"M14 0V16\"/>", "medication changed");
     }
-    item("<path class=\"mark-C\" d=\"M14 0l9 15h-18z\"/>", "critical");
-    item("<path class=\"mark-U\" d=\"M14 0l8 8l-8 8l-8 -8z\"/>", "urgent");
-    item("<circle class=\"mark-A\" cx=\"14\" cy=\"8\" r=\"7\"/>", "advisory");
-    item(
-        "<rect class=\"mark-P\" x=\"6\" y=\"1\" width=\"16\" height=\"14\" rx=\"4\"/>",
-        "prompt (V visit, M measure more, N nudge)",
-    );
-    let _ = write!(
-        out,
-        "<li>\u{2197} improving</li><li>\u{2192} not improving</li><li>\u{2198} worsening</li>\
-         <li>\u{25ce} at target</li><li>? cannot tell</li></ul></figcaption>"
-    );
+    let alerted = |level| patient.alerts_at(level) > 0;
+    if alerted(Level::Critical) {
+        item("<path class=\"mark-C\" d=\"M14 0l9 15h-18z\"/>", "critical alert");
+    }
+    if alerted(Level::Urgent) {
+        item("<path class=\"mark-U\" d=\"M14 0l8 8l-8 8l-8 -8z\"/>", "urgent alert");
+    }
+    if alerted(Level::Advisory) {
+        item("<circle class=\"mark-A\" cx=\"14\" cy=\"8\" r=\"7\"/>", "advisory alert");
+    }
+    if patient.prompts_sent() > 0 {
+        item(
+            "<rect class=\"mark-P\" x=\"6\" y=\"1\" width=\"16\" height=\"14\" rx=\"4\"/>",
+            "prompt (V visit, M measure more, N nudge)",
+        );
+    }
+    if !course.verdicts.is_empty() {
+        out.push_str(
+            "<li>evaluations on top: \u{2197} improving, \u{2192} not improving, \u{2198} worsening, \
+             \u{25ce} at target, ? cannot tell</li>",
+        );
+    }
+    out.push_str("</ul></figcaption>");
 }
 
 /// What would have been asked of the person and of the team.

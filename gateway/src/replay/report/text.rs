@@ -64,6 +64,17 @@ pub(super) fn count(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
+/// The evidence of a sentence whose verdict stands beside it as a badge: what follows the first
+/// colon, if that comes early.
+pub(super) fn evidence(sentence: &str) -> String {
+    let rest = match sentence.split_once(": ") {
+        Some((verdict, rest)) if verdict.len() < 50 => rest,
+        _ => sentence,
+    };
+    let mut letters = rest.chars();
+    letters.next().map_or(String::new(), |c| c.to_uppercase().chain(letters).collect())
+}
+
 /// How a verdict is shown: mark (never colour alone), class, words.
 pub(super) fn verdict(verdict: &str, reason: Option<&str>) -> (&'static str, &'static str, String) {
     match verdict {
@@ -97,6 +108,12 @@ mod tests {
         let hostile = "<script>alert('x')&\"\u{7}";
         let expected = "&lt;script&gt;alert(&#39;x&#39;)&amp;&quot;\u{fffd}";
         assert_eq!(Escaped(hostile).to_string(), expected);
+    }
+
+    #[test]
+    fn the_evidence_stands_without_the_verdict_that_is_shown_beside_it() {
+        assert_eq!(evidence("Getting worse: the median is 8."), "The median is 8.");
+        assert_eq!(evidence("Nothing of the kind."), "Nothing of the kind.");
     }
 
     #[test]

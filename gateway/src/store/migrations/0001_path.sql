@@ -111,7 +111,8 @@ create table plan (
     state         text not null,               -- 'active' | 'paused' | 'closed'
     publisher     blob,                        -- NI-1 schedule state
     silence       blob,                        -- A12 state
-    evaluated_day integer                      -- last local day whose evaluation and grace are done
+    evaluated_day integer,                     -- last local day whose evaluation and grace are done
+    next_ms       integer                      -- when the day's work is due again; null: at once
 ) strict;
 create table plan_event (
     plan    text not null references plan (id),
@@ -197,6 +198,7 @@ create table need (
     plan         text,
     kind         text not null,                -- 'follow_up_visit' | 'measure_more' | 'nudge' | 'alert_notice' | ...
     reason       text not null,                -- one plain sentence
+    short        text not null default '{}',   -- how the values went, for the patient: JSON, language -> sentence
     state        text not null,                -- 'open' | 'booked' | 'handed_to_nurse' | 'closed'
     attempts     integer not null,
     attempts_max integer not null,
@@ -209,6 +211,8 @@ create index need_due on need (next_ms) where state = 'open';
 create table prompt (
     id         blob primary key,               -- UUIDv5 of need and attempt, or of rule and observation
     need       blob references need (id),
+    plan       text,                           -- the plan it comes from, if any
+    missed     integer,                        -- planned days missed in a row, for nudges
     patient    text not null,
     kind       text not null,
     level      text,                           -- for notices of alerts

@@ -306,11 +306,11 @@ impl Machine {
                 self.give_up(now, fault, out);
             }
             Phase::Ready { .. } => self.run_ready(now, out),
-            Phase::Stopping { until_ms } if self.flights.is_empty() || now_ms >= until_ms => {
-                if self.own.is_empty() || now_ms >= until_ms {
-                    out.push(Action::Disconnect);
-                    self.stopped(out);
-                }
+            Phase::Stopping { until_ms }
+                if now_ms >= until_ms || (self.flights.is_empty() && self.own.is_empty()) =>
+            {
+                out.push(Action::Disconnect);
+                self.stopped(out);
             }
             _ => {}
         }

@@ -33,8 +33,8 @@ impl Machine {
         }
         let window = usize::from(self.window());
         // A part of the window is kept for what is urgent, so that an alert never waits for the backlog.
-        let backlog_window =
-            if window < 4 { window.saturating_sub(1).max(1) } else { window - window / 4 };
+        let reserve = (window / 4).max(usize::from(window > 1));
+        let backlog_window = window - reserve;
         while self.flights.len() < window {
             if let Some((cargo, topic, payload)) = self.own.pop_front() {
                 let retain = matches!(cargo, Cargo::Status) && self.limits.retain_available;
@@ -47,21 +47,20 @@ impl Machine {
             if self.send_row(now, Lane::Alerts, out) || self.send_replay(now, Lane::Alerts, out) {
                 continue;
             }
-            if self.flights.len() >= backlog_window {
-                return;
-            }
-            self.replay_turn = !self.replay_turn;
-            let sent = if self.replay_turn {
-                self.send_replay(now, Lane::Observations, out)
-                    || self.send_row(now, Lane::Observations, out)
-            } else {
-                self.send_row(now, Lane::Observations, out)
-                    || self.send_replay(now, Lane::Observations, out)
-            };
-            if !sent {
+            if self.flights.len() >= backlog_window || !self.send_backlog(now, out) {
                 return;
             }
         }
+    }
+
+    /// Observations and their replays take turns.
+    fn send_backlog(&mut self, now: &Now, out: &mut Vec<Action>) -> bool {
+        const LANE: Lane = Lane::Observations;
+        self.replay_turn = !self.replay_turn;
+        let replay_first = self.replay_turn;
+        (replay_first && self.send_replay(now, LANE, out))
+            || self.send_row(now, LANE, out)
+            || (!replay_first && self.send_replay(now, LANE, out))
     }
 
     #[expect(clippy::too_many_arguments, reason = "one message has that many parts")]

@@ -211,3 +211,10 @@ impl Mosquitto {
         }
     }
 }
+
+impl Mosquitto {
+    /// SIGHUP: reads its access list again.
+    pub(crate) fn reload(&self) {
+        self.signal("HUP");
+    }
+}

@@ -1,6 +1,5 @@
 //! The uplink against real brokers: the embedded one, and Mosquitto where it is installed.
 
-mod bench;
 mod brokers;
 mod custody;
 mod gateway;

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::evaluate::{Evaluation, Phase, Reason, Verdict};
 use super::plan::{Parameters, Plan};
+use super::verdict::{Evaluation, Phase, Reason, Verdict};
 
 /// One evaluation that is due at the beginning of a local day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

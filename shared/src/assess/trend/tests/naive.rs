@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::vec::Vec;
 
-use super::super::evaluate::Change;
 use super::super::*;
 use super::Random;
 

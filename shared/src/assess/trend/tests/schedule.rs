@@ -183,3 +183,102 @@ fn pressure_takes_the_worse_series() {
         }
     }
 }
+
+/// B5 read anew from the whole history at every evaluation: published verdict and action.
+fn naive(p: &Parameters, history: &[Outcome]) -> (Option<Verdict>, Action) {
+    use Verdict::InsufficientData;
+    let now = history[history.len() - 1];
+    let from = history.iter().rposition(|o| o.start != now.start).map_or(0, |i| i + 1);
+    let history = &history[from..];
+    let mut published: Vec<Option<Verdict>> = Vec::new();
+    let mut actions: Vec<(i32, Action)> = Vec::new();
+    let (mut prompts_task, mut noisy_task) = (false, false);
+    for (i, o) in history.iter().enumerate() {
+        let before = published.last().copied().flatten();
+        let finals: Vec<Verdict> =
+            history[..i].iter().filter(|o| o.phase == Phase::Final).map(|o| o.verdict).collect();
+        let now = if o.phase == Phase::Interim {
+            let twice = i > 0 && history[i - 1].verdict == Verdict::Worsening;
+            if twice && o.verdict == Verdict::Worsening { Some(o.verdict) } else { before }
+        } else if finals.is_empty() || before == Some(InsufficientData) {
+            Some(o.verdict)
+        } else {
+            // The same verdict before, with nothing but InsufficientData since.
+            let earlier = finals.iter().rposition(|v| *v == o.verdict);
+            let given_twice =
+                earlier.is_some_and(|at| finals[at + 1..].iter().all(|v| *v == InsufficientData));
+            if given_twice { Some(o.verdict) } else { before }
+        };
+        published.push(now);
+        let lacks = |o: &Outcome| {
+            matches!(o.reason, Some(Reason::Recent | Reason::Stale | Reason::Baseline))
+        };
+        let row =
+            history[..=i].iter().rev().take_while(|o| o.phase == Phase::Final && lacks(o)).count();
+        let prompts: Vec<i32> =
+            actions.iter().filter(|a| a.1 == Action::FollowUpVisit).map(|a| a.0).collect();
+        let due = prompts.last().is_none_or(|last| i64::from(o.day - last) >= p.cooldown);
+        let bad =
+            |v: Option<Verdict>| matches!(v, Some(Verdict::NotImproving | Verdict::Worsening));
+        let asks = match o.phase {
+            Phase::Interim => [now, Some(o.verdict)] == [Some(Verdict::Worsening); 2],
+            Phase::Final => bad(now) && bad(Some(o.verdict)),
+        };
+        let first = |given: &mut bool| {
+            if core::mem::replace(given, true) { Action::None } else { Action::CareTeamTask }
+        };
+        let action = if asks && due {
+            match (prompts.len() as i64) < p.max_prompts {
+                true => Action::FollowUpVisit,
+                false => first(&mut prompts_task),
+            }
+        } else if o.phase == Phase::Final && o.reason == Some(Reason::TooNoisy) {
+            match i64::from(o.k) < p.defer_max {
+                true => Action::MeasureMore,
+                false => first(&mut noisy_task),
+            }
+        } else {
+            match row {
+                1 => Action::MeasureMore,
+                2 => Action::CareTeamTask,
+                _ => Action::None,
+            }
+        };
+        actions.push((o.day, action));
+    }
+    (published[published.len() - 1], actions[actions.len() - 1].1)
+}
+
+#[test]
+fn the_publisher_remembers_enough_of_the_history() {
+    for seed in 0..4000 {
+        let mut random = Random::new(seed);
+        let mut p = Parameters::starting(100);
+        p.cooldown = random.within(1, 21);
+        p.max_prompts = random.within(1, 4);
+        p.defer_max = random.within(0, 3);
+        let plan = Plan::new(p).unwrap();
+        let mut publisher = Publisher::new();
+        let mut history = Vec::new();
+        let (mut day, mut shift) = (114 + 7 * random.within(0, 4) as i32, 0);
+        // Few letters make long rows of the same outcome likely.
+        let letters: Vec<char> = (0..random.within(1, 4))
+            .map(|_| random.within(0, 8) as usize)
+            .map(|i| "WNIArsbng".chars().nth(i).unwrap())
+            .collect();
+        for _ in 0..16 {
+            let letter = letters[random.within(0, letters.len() as i64 - 1) as usize];
+            let mut outcome = outcome(letter, day, &plan);
+            outcome.day += shift;
+            outcome.start += shift;
+            history.push(outcome);
+            let found = publisher.take(&plan, outcome);
+            assert_eq!((found.verdict, found.action), naive(&p, &history), "seed {seed}");
+            day += 7 * random.within(0, 2) as i32;
+            if random.one_in(12) {
+                shift += day - 100;
+                day = 121;
+            }
+        }
+    }
+}

@@ -1,9 +1,10 @@
+//! Whole sets of vectors through the command's own lines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::cli::decode::decode_json_lines;
+use super::decode_json_lines;
 
 /// A decimal as sign, digits without zeros at either end, and power of ten.
 fn decimal(text: &str) -> (bool, String, i64) {
@@ -108,10 +109,10 @@ fn the_project_s_own_vectors_decode_as_expected() {
                 None => (expected, "false".to_owned()),
             };
             let hex = if hex == "-" { "" } else { hex };
+            let id = format!("{characteristic} line {}", n + 1);
             let vector = format!(
-                r#"{{"id":"{characteristic} line {}","characteristic":"{characteristic}","hex":"{hex}",
-                "context":{context},"expected":{expected},"error":{error}}}"#,
-                n + 1
+                r#"{{"id":"{id}","characteristic":"{characteristic}","hex":"{hex}",
+                "context":{context},"expected":{expected},"error":{error}}}"#
             );
             vectors.push(serde_json::from_str(&vector).unwrap_or_else(|e| panic!("{e}: {vector}")));
         }

@@ -127,6 +127,3 @@ fn offset(raw: Json, minutes: Option<i16>) -> Json {
 fn utc(time: DateTime) -> Option<String> {
     iso(time).map(|text| text + "Z")
 }
-
-#[cfg(test)]
-mod tests;
