@@ -383,19 +383,29 @@ pub fn find(given: Option<&Path>) -> Option<PathBuf> {
 
 /// The control socket that a configuration file names, however wrong the rest of it is.
 pub fn control_socket_of(file: &Path) -> Option<PathBuf> {
+    places_of(file).map(|config| config.control.socket)
+}
+
+/// The database that a configuration file names, however wrong the rest of it is.
+pub fn database_of(file: &Path) -> Option<PathBuf> {
+    places_of(file).map(|config| config.database())
+}
+
+/// Data folder and control socket, read without a look at anything else.
+fn places_of(file: &Path) -> Option<Config> {
     let text = std::fs::read_to_string(file).ok()?;
     let table: toml::Table = text.parse().ok()?;
-    let word = |table: &str, key: &str, whole: &toml::Table| -> Option<PathBuf> {
-        Some(PathBuf::from(whole.get(table)?.as_table()?.get(key)?.as_str()?))
+    let word = |section: &str, key: &str| -> Option<PathBuf> {
+        Some(PathBuf::from(table.get(section)?.as_table()?.get(key)?.as_str()?))
     };
     let mut config = Config::default();
-    if let Some(folder) = word("gateway", "data_dir", &table) {
+    if let Some(folder) = word("gateway", "data_dir") {
         config.gateway.data_dir = folder;
     }
-    if let Some(socket) = word("control", "socket", &table) {
+    if let Some(socket) = word("control", "socket") {
         config.control.socket = socket;
     }
-    Some(config.resolved(&folder_of(file)).control.socket)
+    Some(config.resolved(&folder_of(file)))
 }
 
 /// Reads and checks a file, and what it names on this machine.

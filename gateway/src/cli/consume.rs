@@ -65,7 +65,7 @@ pub enum Print {
 }
 
 /// What to consume.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ConsumeSettings {
     /// Where the broker is.
     pub endpoint: Endpoint,
@@ -83,6 +83,17 @@ pub struct ConsumeSettings {
     pub count: Option<u64>,
     /// How messages are printed.
     pub print: Print,
+}
+
+impl std::fmt::Debug for ConsumeSettings {
+    /// Without the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConsumeSettings")
+            .field("endpoint", &self.endpoint)
+            .field("gateway", &self.gateway)
+            .field("consumer", &self.consumer)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What was done.
@@ -333,7 +344,7 @@ impl Consumer<'_> {
             Received::Pong => {}
             Received::Publish { topic, payload, pkid } => {
                 if topic == self.topics.status() {
-                    self.status(&payload)?;
+                    self.status(&payload);
                 } else if topic == self.topics.results() {
                     self.answer(&payload);
                 } else {
@@ -380,22 +391,23 @@ impl Consumer<'_> {
         Ok(())
     }
 
-    fn status(&mut self, payload: &[u8]) -> Result<(), Stop> {
-        let Ok(status) = serde_json::from_slice::<Status>(payload) else { return Ok(()) };
+    fn status(&mut self, payload: &[u8]) {
+        let Ok(status) = serde_json::from_slice::<Status>(payload) else { return };
+        if status.lanes.is_empty() {
+            // The will: the broker knows no numbers.
+            return;
+        }
         for lane in status.lanes {
             let known = &mut self.last[lane.lane as usize - 1];
             *known = (*known).max(lane.last);
+            // A lower number says nothing: a retained status may be older than what we hold.
             let through = self.book.through(lane.lane);
             if self.skip && lane.last > through {
                 let (from, to) = (through + 1, lane.last);
                 self.book.lose(Lost { lane: lane.lane, from, to, why: Why::Skipped });
-            } else if lane.last > 0 && lane.last < through {
-                let lane = lane.lane.as_str();
-                return Err(Stop::Failed(ConsumeError::Renumbered { lane }));
             }
         }
         self.skip = false;
-        Ok(())
     }
 
     /// The gateway says that numbers we asked for are not kept any more.
@@ -410,6 +422,11 @@ impl Consumer<'_> {
             result.get("missing").cloned().and_then(|m| serde_json::from_value(m).ok());
         let (true, Some(lane), Some(missing)) = (ours, lane, missing) else { return };
         for (from, to) in missing {
+            // Only what we may have asked for: a number beyond would hide what is yet to come.
+            let asked = from >= 1 && from <= to && to - from < ASK_MAX;
+            if !asked || to > self.last[lane as usize - 1].max(self.book.highest(lane)) {
+                continue;
+            }
             self.book.lose(Lost { lane, from, to, why: Why::NotKept });
             self.summary.lost += to.saturating_sub(from) + 1;
         }

@@ -1,6 +1,8 @@
 //! `hearth journal export | verify | stats`: what the gateway knows, read beside a running daemon or without
 //! one. This is the logic; the command line calls it with a [`Reader`] and where to write.
 
+mod command;
+
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -14,6 +16,8 @@ use crate::store::audit::{self, Checked, Exported, Finding, Stats};
 use crate::store::journal::{self, RowOutcome};
 use crate::store::observation::Observation;
 use crate::store::{Reader, StoreError};
+
+pub use command::Journal;
 
 /// Why nothing (more) was written.
 #[derive(Debug, thiserror::Error)]

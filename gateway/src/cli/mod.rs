@@ -52,6 +52,7 @@ fn after_help() -> String {
         "Example:\n  hearth check-config --config hearth.toml\n  hearth run --config hearth.toml\n  \
          hearth status\n\n{}\n\
          Environment:\n  HEARTH_CONFIG  the configuration file, where no --config is given\n  \
+         HEARTH_LOG     what `hearth run` logs, as a filter: hearth_gateway=debug\n  \
          NO_COLOR       no colour",
         Exit::table()
     )
@@ -67,6 +68,7 @@ pub enum Command {
     Decode(decode::Decode),
     Assess(assess::Assess),
     Replay(replay::Replay),
+    Journal(journal::Journal),
     Consume(consume::Consume),
     Contract(contract::Contract),
     Patient(patient::Patient),
@@ -124,6 +126,7 @@ impl Command {
             Self::Restore(command) => command.run(),
 
             Self::Replay(command) => command.run(),
+            Self::Journal(command) => command.run(),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),
         }

@@ -354,6 +354,7 @@ fn summary(patient: &ReplayedPatient) -> serde_json::Value {
         "files": patient.files,
         "layout": patient.layout,
         "zone": patient.zone,
+        "remarks": patient.remarks,
         "courses": courses,
         "alerts": {"C": patient.alerts_at(Level::Critical), "U": patient.alerts_at(Level::Urgent),
             "A": patient.alerts_at(Level::Advisory)},

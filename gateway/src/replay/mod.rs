@@ -19,3 +19,6 @@ pub mod all;
 pub mod patient;
 
 pub mod report;
+
+#[cfg(test)]
+mod tests;

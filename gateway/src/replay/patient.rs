@@ -53,6 +53,8 @@ pub struct ReplayedPatient {
     pub zone: String,
     /// First and last local day with a record.
     pub days: (i32, i32),
+    /// What was decided for this person, one plain sentence each.
+    pub remarks: Vec<String>,
     /// One per plan.
     pub courses: Vec<Course>,
     /// In the order of time.

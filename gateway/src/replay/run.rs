@@ -25,7 +25,7 @@ use super::engine::Engine;
 use super::gather::Gathered;
 use super::line::{self, LineReading, Note};
 use super::patient::{Counts, ReplayedPatient};
-use super::plans::Plans;
+use super::plans::{self, Plans};
 use super::settings::{self, Options};
 use super::source::{self, Series};
 
@@ -115,11 +115,18 @@ pub fn series(series: &Series, options: &Options, plans: &Plans) -> Result<Repla
     };
     let began = first.plus_seconds(-3600);
     run.enrol(&lines, &quantities, began)?;
-    let mut frames = Vec::new();
+    let (mut frames, mut remarks) = (Vec::new(), Vec::new());
     for programme in chosen(&quantities, plans)? {
         let start_day = options.start.day(days.0);
         let plan = format!("{}-{}", run.patient, programme.id);
-        run.assign(&plan, &programme, start_day, options, days.0, began)?;
+        let mut set = options.set.clone();
+        if !set.contains_key("tir")
+            && let Some((tir, remark)) = plans::time_in_range(&programme, spacing_s(&lines))
+        {
+            set.insert("tir".to_owned(), tir);
+            remarks.push(remark);
+        }
+        run.assign(&plan, &programme, start_day, set, days.0, began)?;
         frames.push(plans.frame(&programme, plan, start_day, options)?);
     }
     let plan_ids: Vec<String> = frames.iter().map(|f| f.plan.clone()).collect();
@@ -177,6 +184,7 @@ pub fn series(series: &Series, options: &Options, plans: &Plans) -> Result<Repla
         layout: source::name(series.format),
         zone: zone_name.to_owned(),
         days,
+        remarks,
         courses: gathered.courses(&changes),
         alerts: std::mem::take(&mut gathered.alerts),
         prompts: std::mem::take(&mut gathered.prompts),
@@ -240,7 +248,7 @@ impl Run {
         plan: &str,
         programme: &Programme,
         start_day: i32,
-        options: &Options,
+        set: serde_json::Map<String, serde_json::Value>,
         first_day: i32,
         at: UnixMillis,
     ) -> Result<(), RunError> {
@@ -255,7 +263,7 @@ impl Run {
             patient: self.patient.clone(),
             programme: programme.id.clone(),
             start: Some(date(start_day)),
-            overrides: (!options.set.is_empty()).then(|| options.set.clone()),
+            overrides: (!set.is_empty()).then_some(set),
         };
         self.command(Verb::PlanAssign(assign), at)
     }
@@ -334,6 +342,20 @@ fn quantities(lines: &[Placed<'_>]) -> Vec<Quantity> {
     // The pressure of a cuff comes before its pulse.
     found.sort_by_key(|(quantity, _)| settings::programme(*quantity).is_none());
     found.into_iter().map(|(quantity, _)| quantity).collect()
+}
+
+/// The usual time between two values of a sensor, in seconds; `None` without one.
+fn spacing_s(lines: &[Placed<'_>]) -> Option<i64> {
+    let sensor = |l: &&Placed<'_>| {
+        let cgm =
+            |r: &LineReading| r.readings.iter().any(|r| r.quantity == Quantity::ContinuousGlucose);
+        l.read.as_ref().is_some_and(cgm)
+    };
+    let times: Vec<i64> = lines.iter().filter(sensor).map(|l| l.at.seconds()).collect();
+    let mut steps: Vec<i64> =
+        times.windows(2).filter_map(|w| Some(w.get(1)? - w.first()?)).filter(|s| *s > 0).collect();
+    steps.sort_unstable();
+    steps.get(steps.len() / 2).copied()
 }
 
 /// The programmes for what is measured: the one that was named, or those that suit.

@@ -79,7 +79,7 @@ pub fn show(q: &impl Queries, what: Listing, id: &str) -> Result<Option<Value>, 
 
 const VERDICTS: &str = "select v.plan || '/' || v.day as id, p.patient, v.plan, v.day as verdict_day, \
      v.phase, v.verdict, v.reason, v.published, v.action, v.sentence, v.evidence, v.rule, \
-     v.made_ms, 1 as open from verdict v join plan p on p.id = v.plan";
+     v.made_ms from verdict v join plan p on p.id = v.plan";
 
 fn statement(what: Listing) -> &'static str {
     match what {

@@ -35,7 +35,7 @@ const READ_SIZE: usize = 64 * 1024;
 const WRITE_MAX: usize = 4 * 1024 * 1024;
 
 /// Who connects, and what the broker says should we vanish.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Hello {
     /// Client id.
     pub client_id: String,
@@ -47,6 +47,13 @@ pub struct Hello {
     pub will: Option<(String, Vec<u8>)>,
     /// Forget an earlier session.
     pub clean_start: bool,
+}
+
+impl std::fmt::Debug for Hello {
+    /// Without the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hello").field("client_id", &self.client_id).finish_non_exhaustive()
+    }
 }
 
 /// What came from the broker.

@@ -38,7 +38,7 @@ fn a_second_daemon_on_the_same_data_is_refused() {
 }
 
 /// A glucose record (2A18): sequence, local time of the device, 53 mg/dL from a finger.
-fn glucose(sequence: u8, hour: u8, mg_per_dl: u8) -> String {
+pub fn glucose(sequence: u8, hour: u8, mg_per_dl: u8) -> String {
     // flags 02: concentration in kg/L, type and location; SFLOAT n × 10^-5 kg/L is n mg/dL.
     let record =
         [0x02, sequence, 0x00, 0xEB, 0x07, 0x03, 0x01, hour, 0x00, 0x00, mg_per_dl, 0xB0, 0x11];
@@ -134,6 +134,14 @@ fn a_simulated_value_is_committed_assessed_and_published() {
     let of = |kind: &str| messages.iter().filter(|m| m["body"]["kind"] == kind).count();
     assert_eq!(of("observation"), 2, "{}", text(&output));
     assert!(of("alert") >= 1 && of("prompt") >= 1, "{}", text(&output));
+
+    // The journal is read beside the running gateway.
+    let exported = text(&home.run(&["journal", "export", "--json"]));
+    assert_eq!(exported.matches("\"state\":\"observed\"").count(), 2, "{exported}");
+    assert_eq!(exported.matches("\"source\":\"command\"").count(), 3, "{exported}");
+    let verified = home.run(&["journal", "verify"]);
+    assert_eq!(verified.status.code(), Some(0), "{}", text(&verified));
+    assert_eq!(home.run(&["journal", "stats", "--json"]).status.code(), Some(0));
 
     household.send(r#"{"event":"bye"}"#);
     home.wait("the household has left", |home| home.status()["radio"]["connected"] == false);

@@ -152,3 +152,121 @@ fn systemd_is_told_of_the_start_the_heartbeat_and_the_end() {
     wait_for("STOPPING=1");
     assert_eq!(daemon.wait().unwrap().code(), Some(0));
 }
+
+/// The connected and greeted household of [`simulated_home`] with its meter in reach.
+fn with_meter(home: &Home) -> Household {
+    let mut household = Household::connect(home);
+    household.send(&format!(r#"{{"event":"hello","version":1,"now_ms":{START_MS}}}"#));
+    assert_eq!(household.answer()["command"], "reached");
+    household.send(&format!(
+        r#"{{"event":"connected","address":"C0:00:00:00:00:01","connection":1,"encrypted":true,"device_clock_s":{}}}"#,
+        START_MS / 1000
+    ));
+    household
+}
+
+fn value(position: u32) -> String {
+    let hex = crate::daemon::glucose(u8::try_from(position % 200).unwrap(), 6, 100);
+    format!(
+        r#"{{"event":"value","address":"C0:00:00:00:00:01","connection":1,"position":{position},"characteristic":"2A18","hex":"{hex}"}}"#
+    )
+}
+
+#[test]
+fn on_a_full_disk_nothing_is_acknowledged_until_there_is_room() {
+    if std::process::Command::new("prlimit").arg("--version").output().is_err() {
+        println!("skipped: prlimit is not installed");
+        return;
+    }
+    let mut home = simulated_home(free_port());
+    // A file may not grow beyond 600 kB: what a full disk answers, without filling one. The broker's
+    // files are smaller.
+    home.start_with("trap '' XFSZ; ulimit -S -f 600; exec \"$0\" run --verbose");
+    let mut household = with_meter(&home);
+    let mut committed = 0;
+    let mut position = 0;
+    household.patience(Duration::from_secs(3));
+    let refused_at = loop {
+        assert!(position < 3_000, "the disk never filled up");
+        household.send(&value(position));
+        match household.try_answer() {
+            Some(answer) => {
+                assert_eq!(answer["command"], "committed");
+                committed += 1;
+            }
+            None => break position,
+        }
+        position += 1;
+    };
+    let status = home.status();
+    assert_eq!(status["disk"]["full"], true, "{status}");
+    assert_eq!(status["journal"]["rows"], committed, "what was acknowledged is there: {status}");
+    let asked = home.run(&["patient", "add", "p2"]);
+    assert_eq!(asked.status.code(), Some(5), "{}", text(&asked));
+    assert!(text(&asked).contains("make room"), "{}", text(&asked));
+
+    // Room again: the value that waited is committed without being sent a second time.
+    let id = home.id().to_string();
+    let mut lift = std::process::Command::new("prlimit");
+    assert!(lift.args(["--pid", &id, "--fsize=unlimited"]).status().unwrap().success());
+    household.patience(Duration::from_secs(30));
+    let answer = household.answer();
+    assert_eq!(
+        (&answer["command"], &answer["position"]),
+        (&"committed".into(), &refused_at.into())
+    );
+    assert_eq!(home.status()["disk"]["full"], false);
+    assert_eq!(home.status()["journal"]["rows"], committed + 1);
+    assert_eq!(home.stop(), Some(0), "{}", home.said());
+}
+
+#[test]
+fn a_damaged_database_is_told_never_replaced_and_salvaged_only_when_asked() {
+    let mut home = Home::quiet();
+    home.start();
+    for n in 0..40 {
+        let id = format!("p{n}");
+        assert!(home.run(&["patient", "add", &id]).status.success());
+    }
+    assert!(home.run(&["backup", "copy"]).status.success());
+    assert_eq!(home.stop(), Some(0));
+    assert!(home.run(&["restore", "copy"]).status.success());
+    let database = home.path("data/hearth.db");
+    let mut octets = std::fs::read(&database).unwrap();
+    // The b-tree header of a page in the middle: no table can be read past it.
+    let page = octets.len() / 4096 / 2 * 4096;
+    octets[page..page + 64].fill(0xAA);
+    std::fs::write(&database, &octets).unwrap();
+
+    let refused = home.run(&["run"]);
+    assert_eq!(refused.status.code(), Some(6), "{}", text(&refused));
+    assert!(text(&refused).contains("--salvage"), "{}", text(&refused));
+    assert_eq!(std::fs::read(&database).unwrap(), octets, "it was left as it was");
+
+    home.start_with("exec \"$0\" run --verbose --salvage");
+    home.wait("the salvage is told", |home| home.said().contains("damaged file is"));
+    assert_eq!(home.stop(), Some(0), "{}", home.said());
+}
+
+#[test]
+fn a_clock_that_nobody_vouches_for_is_told_and_a_person_can_vouch() {
+    let mut home = Home::new("[uplink]\nenabled = false");
+    home.start();
+    let before = home.status();
+    if before["clock"]["trust"] == "network" {
+        println!("this machine's clock is synchronised: only the confirmation is tried");
+    } else {
+        assert_eq!(before["clock"]["trusted"], false, "{before}");
+        let told = home.run(&["status"]);
+        assert_eq!(told.status.code(), Some(1));
+        assert!(text(&told).contains("hearth clock confirm"), "{}", text(&told));
+    }
+    let confirmed = home.run(&["clock", "confirm"]);
+    assert_eq!(confirmed.status.code(), Some(0), "{}", text(&confirmed));
+    assert_eq!(home.status()["clock"]["trust"], "person");
+    assert_eq!(home.stop(), Some(0));
+    // The machine has not started again meanwhile.
+    home.start();
+    assert_eq!(home.status()["clock"]["trust"], "person");
+    assert_eq!(home.stop(), Some(0));
+}

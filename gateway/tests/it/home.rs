@@ -54,8 +54,17 @@ impl Home {
 
     /// Starts the daemon and waits until it answers.
     pub fn start(&mut self) {
-        let daemon = self
-            .command(&["run", "--verbose"])
+        self.start_with("exec \"$0\" run --verbose");
+    }
+
+    /// The same with this shell script; `$0` is the binary.
+    pub fn start_with(&mut self, script: &str) {
+        let daemon = Command::new("bash")
+            .args(["-c", script, env!("CARGO_BIN_EXE_hearth")])
+            .current_dir(self.folder.path())
+            .env_remove("HEARTH_CONFIG")
+            .env_remove("NOTIFY_SOCKET")
+            .stdin(Stdio::null())
             .stdout(std::fs::File::create(self.path("out")).unwrap())
             .stderr(std::fs::File::create(self.path("err")).unwrap())
             .spawn()
@@ -64,6 +73,11 @@ impl Home {
         self.wait("the daemon answers", |home| {
             UnixStream::connect(home.path("data/control.sock")).is_ok()
         });
+    }
+
+    /// The daemon's process id.
+    pub fn id(&self) -> u32 {
+        self.daemon.as_ref().unwrap().id()
     }
 
     /// Waits until something is true; a daemon that has ended meanwhile fails the test with its words.
@@ -142,9 +156,25 @@ impl Household {
         self.write.write_all(b"\n").unwrap();
     }
 
+    /// How long an answer is waited for.
+    pub fn patience(&mut self, limit: Duration) {
+        self.write.set_read_timeout(Some(limit)).unwrap();
+    }
+
     pub fn answer(&mut self) -> Value {
+        self.try_answer().expect("an answer in time")
+    }
+
+    /// The next answer; `None` when none comes in time.
+    pub fn try_answer(&mut self) -> Option<Value> {
         let mut line = String::new();
-        self.read.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"))
+        match self.read.read_line(&mut line) {
+            Ok(_) => Some(serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"))),
+            Err(error) => {
+                assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "{error}");
+                assert!(line.is_empty(), "half an answer: {line}");
+                None
+            }
+        }
     }
 }

@@ -181,7 +181,8 @@ pub struct Silence {
 
 impl Silence {
     /// An accepted reading of the planned quantity, at its local time of measurement, which must
-    /// not lie ahead of its arrival (the clock rule of the alerts sees to that). A measured day withdraws the nudge that has not been sent; true if one was waiting.
+    /// not lie ahead of its arrival (the clock rule of the alerts sees to that). A measured day
+    /// withdraws the nudge that has not been sent; true if one was waiting.
     pub fn measured(&mut self, plan: &SilencePlan<'_>, at: LocalMinute) -> bool {
         let in_slot = plan.slots.iter().any(|slot| slot.holds(at.minute));
         if !in_slot || !plan.is_scheduled(at.day) || plan.is_paused(at.day) {

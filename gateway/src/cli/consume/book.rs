@@ -252,6 +252,12 @@ impl Book {
         self.lanes[index(lane)].through
     }
 
+    /// The highest number held, or lost for good.
+    pub fn highest(&self, lane: Lane) -> u64 {
+        let lane = &self.lanes[index(lane)];
+        lane.beyond.last().copied().unwrap_or(0).max(lane.through)
+    }
+
     /// The first stretch that is missing below `last` or below what is held, at most `limit` numbers.
     pub fn gap(&self, lane: Lane, last: u64, limit: u64) -> Option<(u64, u64)> {
         let lane = &self.lanes[index(lane)];

@@ -14,10 +14,10 @@ const TOP: f64 = 46.0;
 const PLOT: f64 = 220.0;
 const BOTTOM: f64 = TOP + PLOT;
 /// Middle of the lanes under the plot.
-const ALERT_LANE: f64 = BOTTOM + 44.0;
-const PROMPT_LANE: f64 = BOTTOM + 72.0;
+const ALERT_LANE: f64 = BOTTOM + 52.0;
+const PROMPT_LANE: f64 = BOTTOM + 84.0;
 /// Below the plot without and with lanes.
-const HEIGHT: [f64; 2] = [BOTTOM + 28.0, BOTTOM + 90.0];
+const HEIGHT: [f64; 2] = [BOTTOM + 40.0, BOTTOM + 106.0];
 /// Marks nearer than this are drawn as one with a count.
 const BIN: f64 = 18.0;
 /// More points than this are drawn as a bar from the lowest to the highest per column.
@@ -190,14 +190,21 @@ fn axes(out: &mut String, course: &Course, scale: &Scale) {
         let minor = if i % 2 == 0 { "" } else { " class=\"minor\"" };
         let new_year = i == 0
             || ticks.get(i.wrapping_sub(1)).is_some_and(|d| civil(*d).year() != civil(*day).year());
-        let label = if new_year { date(*day) } else { date_short(*day) };
-        let anchor = if x < LEFT + 30.0 { "start" } else { "middle" };
+        let y = BOTTOM + 20.0;
         let _ = write!(
             out,
             "<path class=\"grid\" d=\"M{x:.1} {BOTTOM}v6\"/>\
-             <text{minor} x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{label}</text>",
-            BOTTOM + 20.0
+             <text{minor} x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{}</text>",
+            date_short(*day)
         );
+        if new_year {
+            let year = civil(*day).year();
+            let y = y + 14.0;
+            let _ = write!(
+                out,
+                "<text class=\"year\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{year}</text>"
+            );
+        }
     }
 }
 

@@ -191,10 +191,8 @@ fn section_of(out: &mut String, patient: &ReplayedPatient, anchor: &str) {
         let id = format!("{anchor}-{i}");
         let found = course.verdict();
         let shown = found.map_or_else(|| badge("", None), |(v, reason, _)| badge(v, reason));
-        let sentence = found
-            .map_or("The recording is too short for an evaluation.", |(.., made)| {
-                made.sentence.as_str()
-            });
+        let sentence =
+            found.map_or(TOO_SHORT.to_owned(), |(.., made)| text::evidence(&made.sentence));
         let _ = write!(
             out,
             "<section id=\"{id}\" aria-labelledby=\"{id}-h\">\n<div class=\"head\">\
@@ -205,6 +203,9 @@ fn section_of(out: &mut String, patient: &ReplayedPatient, anchor: &str) {
             Escaped(facts(patient, course)),
         );
         chart::draw(out, patient, course, &id);
+        for remark in &patient.remarks {
+            let _ = write!(out, "<p class=\"soft small\">{}</p>", Escaped(remark));
+        }
         legend(out, patient, course);
         out.push_str("</figure>\n");
         told(out, patient);
@@ -346,15 +347,28 @@ fn told(out: &mut String, patient: &ReplayedPatient) {
     }
     if !prompts.is_empty() {
         out.push_str("<h3>The person would have been asked</h3><ul class=\"events small\">");
-        for prompt in prompts.iter().take(12) {
+        // The same words more than once are one entry with its dates.
+        let mut said: Vec<(String, Vec<String>)> = Vec::new();
+        for prompt in &prompts {
+            let words = if prompt.text.is_empty() { prompt.word() } else { prompt.text.clone() };
+            let at = moment(prompt.local_s);
+            match said.iter_mut().find(|(text, _)| *text == words) {
+                Some((_, times)) => times.push(at),
+                None => said.push((words, vec![at])),
+            }
+        }
+        for (words, times) in said.iter().take(12) {
+            let (shown, more) = (times.iter().take(6), times.len().saturating_sub(6));
+            let shown: Vec<&str> = shown.map(String::as_str).collect();
+            let more = if more == 0 { String::new() } else { format!(" and {more} more times") };
             let _ = write!(
                 out,
-                "<li><span class=\"soft\">{}:</span> {}</li>",
-                moment(prompt.local_s),
-                Escaped(if prompt.text.is_empty() { prompt.word() } else { prompt.text.clone() })
+                "<li>{} <span class=\"soft\">({}{more})</span></li>",
+                Escaped(words),
+                shown.join("; ")
             );
         }
-        more(out, prompts.len());
+        more(out, said.len());
     }
     if !tasks.is_empty() {
         out.push_str("<h3>A nurse would have been asked</h3><ul class=\"events small\">");

@@ -66,6 +66,7 @@ fn person(subject: &str, fall: f64, verdict: &str, reason: Option<&str>) -> Repl
         layout: "aim94",
         zone: "America/Chicago".to_owned(),
         days: (first, first + 59),
+        remarks: Vec::new(),
         courses: vec![Course {
             programme: "fasting-glucose-6w".to_owned(),
             quantity: Quantity::Glucose,

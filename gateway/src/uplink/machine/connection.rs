@@ -246,6 +246,7 @@ impl Machine {
     }
 
     fn stopped(&mut self, out: &mut Vec<Action>) {
+        self.write_counts(out);
         self.phase = Phase::Stopped;
         out.push(Action::Stopped);
     }
@@ -397,11 +398,7 @@ impl Machine {
 
     fn keep_house(&mut self, now: &Now, out: &mut Vec<Action>) {
         self.forget_due_ms = now.monotonic_ms.saturating_add(FORGET_MS);
-        let counts = std::mem::take(&mut self.counts);
-        if !counts.is_empty() {
-            let counts = counts.into_iter().collect();
-            self.write(Pending::Housekeeping, UplinkWrite::Count(counts), out);
-        }
+        self.write_counts(out);
         if now.trusted || !self.settings.consumers.is_empty() {
             let keep_ms = i64::from(self.settings.keep_days).saturating_mul(86_400_000);
             let before = now.wall.millis().saturating_sub(keep_ms);
@@ -410,6 +407,14 @@ impl Machine {
                 acknowledged_before: UnixMillis::from_millis(before),
             };
             self.write(Pending::Housekeeping, write, out);
+        }
+    }
+
+    fn write_counts(&mut self, out: &mut Vec<Action>) {
+        let counts = std::mem::take(&mut self.counts);
+        if !counts.is_empty() {
+            let counts = counts.into_iter().collect();
+            self.write(Pending::Housekeeping, UplinkWrite::Count(counts), out);
         }
     }
 

@@ -1,10 +1,10 @@
 //! Nothing lost and nothing twice, whatever the broker does.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::brokers::{Embedded, Mosquitto};
 use super::gateway::{Consumer, Gateway, eventually, observation, prompt, settings, task};
+use hearth_gateway::store::{Reader, watermark};
 use hearth_gateway::uplink::message::{Body, Lane};
 
 const LANE: Lane = Lane::Observations;
@@ -248,11 +248,43 @@ async fn confirmed_rows_are_forgotten_and_others_kept() {
     assert_eq!(gateway.backlog().await[1].kept, 50);
     let consumer = Consumer::start(broker.endpoint(), folder.path());
     consumer.holds(LANE, 50).await;
-    // Confirmations travel once more after the start: wait for them, then start again, which keeps house.
-    tokio::time::sleep(Duration::from_millis(700)).await;
+    // Wait until the confirmation is stored, then start again, which keeps house at once.
+    let reader = Reader::open(&folder.path().join("hearth.db")).unwrap();
+    let ehr = ["ehr".to_owned()];
+    eventually(async || watermark::confirmed(&reader, &ehr, LANE).unwrap() == 50).await;
     consumer.end().await;
     let folder = gateway.end().await;
     let gateway = Gateway::start_in(folder, settings(broker.endpoint()));
     eventually(async || gateway.backlog().await[1].kept == 0).await;
     gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_kept_any_more_is_told_and_the_consumer_goes_on() {
+    let broker = Embedded::memory();
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let gateway = Gateway::start_in(Arc::clone(&folder), settings(broker.endpoint()));
+    gateway.push(readings(1..=30)).await;
+    let consumer = Consumer::start(broker.endpoint(), folder.path());
+    consumer.holds(LANE, 30).await;
+    let reader = Reader::open(&folder.path().join("hearth.db")).unwrap();
+    let ehr = ["ehr".to_owned()];
+    eventually(async || watermark::confirmed(&reader, &ehr, LANE).unwrap() == 30).await;
+    let file = consumer.file.clone();
+    consumer.end().await;
+    gateway.end().await;
+    let gateway = Gateway::start_in(Arc::clone(&folder), settings(broker.endpoint()));
+    eventually(async || gateway.backlog().await[1].kept == 0).await;
+    gateway.push(readings(31..=40)).await;
+    // The consumer's disk is lost: it asks for what nobody holds, and hears so.
+    std::fs::remove_file(&file).unwrap();
+    let consumer = Consumer::start(broker.endpoint(), folder.path());
+    eventually(async || consumer.held(LANE).len() == 10 && lost(&file)).await;
+    eventually(async || watermark::confirmed(&reader, &ehr, LANE).unwrap() == 40).await;
+    assert_eq!(consumer.end().await.lost, 30);
+    gateway.end().await;
+}
+
+fn lost(file: &std::path::Path) -> bool {
+    std::fs::read_to_string(file).is_ok_and(|text| text.contains(r#""why":"not_kept""#))
 }

@@ -199,13 +199,13 @@ impl Engine {
             (limits.w2?, self.weights.lowest(t))
         };
         let reaches = |from: Frozen| {
-            let up = v - from.weight;
+            let up = v.saturating_sub(from.weight);
             if from.by_median { up > gain.med } else { up >= gain.gain }
         };
         let own = own.map(|weight| Frozen { weight, by_median: false });
         let state = self.rule(rule);
         if let Some(frozen) = state.frozen.filter(|_| state.in_force()) {
-            let near = |from: Frozen| v - from.weight < gain.rearm;
+            let near = |from: Frozen| v.saturating_sub(from.weight) < gain.rearm;
             let acked = state.phase == Phase::Acked;
             let rearm = near(frozen) || (acked && own.is_some_and(near));
             let sight = Sight { met: reaches(frozen), rearm, severe: false, apart: 0 };

@@ -87,9 +87,9 @@ impl HighCluster {
             if t - last >= HOUR {
                 self.0 = Some((t, t));
             } else {
-                self.0 = Some((if t - first < HOUR { first } else { last }, t));
+                self.0 = Some((if t.saturating_sub(first) < HOUR { first } else { last }, t));
             }
-        } else if t < first && last - t < HOUR {
+        } else if t < first && last.saturating_sub(t) < HOUR {
             self.0 = Some((t, last));
         }
     }
@@ -119,7 +119,7 @@ impl LowEpisodes {
         // Cannot fail: there is room, and `at` is at most the length.
         let _ = self.0.insert(at, start);
         match (self.0.first(), self.0.last()) {
-            (Some(first), Some(last)) => self.0.is_full() && last - first <= WEEK,
+            (Some(first), Some(last)) => self.0.is_full() && last.saturating_sub(*first) <= WEEK,
             _ => false,
         }
     }

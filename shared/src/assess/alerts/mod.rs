@@ -7,8 +7,10 @@
 //!
 //! What must be absent: floats, allocation, panics, and any dependence on how often ticks come.
 
+mod arrival;
 mod conditions;
 mod engine;
+mod escalation;
 mod limits;
 mod memory;
 mod notices;

@@ -3,10 +3,10 @@
 //! This is the one state machine of every rule. It is told what a reading means to the rule
 //! ([`Sight`]) and how far the reading may be trusted ([`Trust`]); it knows nothing of values.
 
-use super::memory::WEEK;
+use super::escalation::Ladder;
 use super::notices::Notices;
 use super::plan::Context;
-use super::words::{AckBy, Level, NoticeKind, Phase, Reason, RuleId, Sink, Transition};
+use super::words::{Level, Phase, Reason, RuleId, Sink, Transition};
 use heapless::Deque;
 use serde::{Deserialize, Serialize};
 
@@ -14,12 +14,6 @@ const MINUTE: u32 = 60;
 const DAY: u32 = 86_400;
 /// A repeat sooner after the first reading than this is no second reading.
 const APART: u32 = MINUTE;
-/// Minutes from a critical activation to staff, second contact and on call.
-const STEPS: [u64; 3] = [15 * 60, 30 * 60, 60 * 60];
-/// The patient's acknowledgement puts the ladder off by this, once.
-const PUT_OFF: u64 = 15 * 60;
-const REPEAT: u32 = 5 * MINUTE;
-const REPEAT_ACKNOWLEDGED: u32 = 30 * MINUTE;
 
 /// What one reading means to one rule.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,20 +51,6 @@ impl Trust {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Ladder {
-    base: u64,
-    /// Next step, 1 to 3.
-    step: u8,
-}
-
-impl Ladder {
-    fn due(self) -> Option<u64> {
-        let after = STEPS.get(usize::from(self.step).checked_sub(1)?)?;
-        Some(self.base + after)
-    }
-}
-
 /// The weight a gain is measured from, and the clause it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Frozen {
@@ -84,29 +64,29 @@ pub(super) struct Frozen {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RuleState {
     pub(super) phase: Phase,
-    level: Level,
+    pub(super) level: Level,
     /// Raised by a late or old reading and by no live one since.
     pub(super) late: bool,
     /// The activation brought no notice of its own.
-    summarised: bool,
-    /// The patient got an alert of this activation.
-    alerted: bool,
+    pub(super) summarised: bool,
+    /// The patient got an alert since the rule was last Idle or Cleared.
+    pub(super) alerted: bool,
     /// The patient has acknowledged this activation.
-    pressed: bool,
+    pub(super) pressed: bool,
     /// Level and lateness of the entry still open for staff while Pending came from Cleared.
     open_entry: Option<(Level, bool)>,
     /// Measured time of the first reading.
-    first: u32,
+    pub(super) first: u32,
     /// Latest measured time at which the condition was met.
     last: Option<u32>,
     /// Pending: end of waiting. Active: end of the window of the second reading.
     deadline: Option<u64>,
-    ladder: Option<Ladder>,
+    pub(super) ladder: Option<Ladder>,
     /// Last alert or repeat to the patient, sent or held back by STOP.
-    noticed: u32,
-    acknowledged: Option<u32>,
-    activations: Deque<u32, 3>,
-    summary: Option<u32>,
+    pub(super) noticed: u32,
+    pub(super) acknowledged: Option<u32>,
+    pub(super) activations: Deque<u32, 3>,
+    pub(super) summary: Option<u32>,
     pub(super) frozen: Option<Frozen>,
 }
 
@@ -156,10 +136,6 @@ impl RuleState {
         matches!(self.phase, Phase::Active | Phase::Acked)
     }
 
-    pub(super) const fn level(&self) -> Level {
-        self.level
-    }
-
     /// When a timer of this rule fires next, Unix seconds.
     pub(super) fn due(&self) -> Option<u64> {
         match self.phase {
@@ -168,7 +144,7 @@ impl RuleState {
         }
     }
 
-    fn go<S: Sink>(&mut self, turn: &mut Turn<'_, S>, to: Phase, reason: Reason) {
+    pub(super) fn go<S: Sink>(&mut self, turn: &mut Turn<'_, S>, to: Phase, reason: Reason) {
         let from = core::mem::replace(&mut self.phase, to);
         let (level, late) = (self.level, self.late);
         let (t, rule) = (turn.context.now, turn.rule);
@@ -319,6 +295,7 @@ impl RuleState {
         self.level = level;
         self.late = reading.is_some_and(|r| r.late);
         self.open_entry = None;
+        self.alerted &= self.is_up();
         if let Some(reading) = reading {
             self.first = reading.t;
         }
@@ -330,57 +307,13 @@ impl RuleState {
         }
     }
 
-    /// Forgets what belongs to an earlier activation, and opens the window of the second reading.
+    /// Forgets who acknowledged an earlier activation, and opens the window of the second reading.
     fn begin<S: Sink>(&mut self, turn: &Turn<'_, S>) {
-        self.alerted = false;
         self.pressed = false;
         self.acknowledged = None;
         self.ladder = None;
         let window = turn.rule.second_reading().filter(|_| !self.late);
         self.deadline = window.map(|w| u64::from(turn.context.now) + u64::from(w));
-    }
-
-    /// The fourth activation below C within a week brings one summary instead of notices.
-    fn count_activation<S: Sink>(&mut self, turn: &mut Turn<'_, S>, level: Level) {
-        let now = turn.context.now;
-        let week = |then: u32| now.saturating_sub(then) <= WEEK;
-        let fourth =
-            self.activations.is_full() && self.activations.front().is_some_and(|a| week(*a));
-        self.summarised = fourth && level != Level::Critical;
-        if self.summarised && self.summary.is_none_or(|then| !week(then)) {
-            self.summary = Some(now);
-            turn.notices.staff(turn.rule, level, NoticeKind::Summary, false);
-        }
-        if self.activations.is_full() {
-            self.activations.pop_front();
-        }
-        // Cannot fail: there is room now.
-        let _ = self.activations.push_back(now);
-    }
-
-    /// The notices of an activation, of a rise to C, or of a rule become live.
-    fn notify<S: Sink>(&mut self, turn: &mut Turn<'_, S>) {
-        let (rule, level, late, now) = (turn.rule, self.level, self.late, turn.context.now);
-        if !late && level != Level::Advisory {
-            turn.notices.patient(rule, level, NoticeKind::Alert);
-            self.alerted = turn.context.settings.prompts;
-        }
-        self.noticed = now;
-        match level {
-            Level::Critical => {
-                let staff_at_once = late || !turn.context.settings.prompts;
-                if staff_at_once {
-                    turn.notices.ladder(rule, level, 1, late);
-                }
-                // A late ladder goes on only if the reading is at most a day old.
-                let ends = late && now.saturating_sub(self.first) > DAY;
-                let step = if staff_at_once { 2 } else { 1 };
-                self.ladder = (!ends).then_some(Ladder { base: u64::from(now), step });
-            }
-            Level::Urgent => turn.notices.staff(rule, level, NoticeKind::Alert, late),
-            Level::Advisory if late => {}
-            Level::Advisory => turn.notices.staff(rule, level, NoticeKind::Alert, false),
-        }
     }
 
     /// From U to C, notified anew.
@@ -401,26 +334,6 @@ impl RuleState {
         self.go(turn, Phase::Active, Reason::Live);
         if !self.summarised {
             self.notify(turn);
-        }
-    }
-
-    /// Repeats the notice of a critical rule that is still met.
-    fn repeat_notice<S: Sink>(&mut self, turn: &mut Turn<'_, S>) {
-        let now = turn.context.now;
-        let quiet_for = now.saturating_sub(self.noticed);
-        let due = match self.acknowledged {
-            None => quiet_for >= REPEAT,
-            Some(at) => {
-                quiet_for >= REPEAT_ACKNOWLEDGED && now.saturating_sub(at) >= REPEAT_ACKNOWLEDGED
-            }
-        };
-        if !due {
-            return;
-        }
-        self.noticed = now;
-        turn.notices.patient(turn.rule, self.level, NoticeKind::Repeat);
-        if self.phase == Phase::Acked {
-            turn.notices.staff(turn.rule, self.level, NoticeKind::Repeat, false);
         }
     }
 
@@ -467,27 +380,6 @@ impl RuleState {
         }
     }
 
-    /// Somebody acknowledges.
-    pub(super) fn acknowledge<S: Sink>(&mut self, turn: &mut Turn<'_, S>, by: AckBy) {
-        match (by, self.phase) {
-            (AckBy::Staff, Phase::Active) => {
-                self.acknowledged = Some(turn.context.now);
-                self.ladder = None;
-                self.go(turn, Phase::Acked, Reason::Ack);
-            }
-            (AckBy::Staff, Phase::Cleared) => self.go(turn, Phase::Idle, Reason::Ack),
-            (AckBy::Patient, Phase::Active) if !self.pressed => {
-                self.pressed = true;
-                self.acknowledged = Some(turn.context.now);
-                if let Some(ladder) = self.ladder.as_mut().filter(|ladder| ladder.step == 1) {
-                    ladder.base += PUT_OFF;
-                }
-                self.go(turn, Phase::Active, Reason::AckPatient);
-            }
-            _ => {}
-        }
-    }
-
     /// Fires the timer that is due: the deadline of Pending, or the next step of the ladder.
     /// True as for [`Self::see`].
     pub(super) fn fire<S: Sink>(&mut self, turn: &mut Turn<'_, S>) -> bool {
@@ -497,7 +389,7 @@ impl RuleState {
         }
         if let Some(ladder) = self.ladder.take() {
             turn.notices.ladder(turn.rule, self.level, ladder.step, self.late);
-            let next = Ladder { step: ladder.step + 1, ..ladder };
+            let next = Ladder { step: ladder.step.saturating_add(1), ..ladder };
             self.ladder = next.due().map(|_| next);
         }
         false

@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod golden;
+mod naive;
+mod properties;
+mod rules;
 
 use super::*;
 use std::format;
