@@ -1,11 +1,14 @@
 //! Stand-ins for hardware, and the scenarios that run on them.
 //!
+//! - [`bench`]: figures against named peers.
 //! - [`devices`]: meters, cuffs and scales that keep records and speak in real characteristic octets. Their encoders
 //!   are written from the specification a second time, apart from the shared decoders, so that one
 //!   mistake cannot hide in both.
 //! - [`power_cut`]: the files as they could be found after a power cut at any moment.
 //! - [`household`]: three people with different courses, their devices, and the story of ten weeks with them.
 //! - [`simulator`]: the gateway, a broker, a consumer and homes in one process, from one seed, in virtual time.
+
+pub mod bench;
 
 pub mod devices;
 

@@ -7,7 +7,7 @@ use crate::assess::days;
 use crate::checked_toml::{Document, Problem};
 use crate::control::command::{DeviceSettings, PatientSettings, nearest};
 use crate::control::execute::check;
-use crate::outreach::{Context, local};
+use crate::outreach::{self, Context, local};
 
 /// Everything that is wrong with a file that could be read, in the order of its lines.
 pub(super) fn problems(file: &File, document: &Document, ctx: &Context<'_>) -> Vec<Problem> {
@@ -18,6 +18,18 @@ pub(super) fn problems(file: &File, document: &Document, ctx: &Context<'_>) -> V
     let patients: BTreeSet<&str> = file.patient.iter().map(|p| p.id.as_str()).collect();
     for (place, entry) in file.patient.iter().enumerate() {
         check_patient(&mut findings, ctx, place, entry);
+    }
+    for (place, entry) in file.plan.iter().enumerate() {
+        let owner = file.patient.iter().find(|patient| patient.id == entry.patient);
+        if let Some(language) = owner.and_then(|owner| owner.language.as_deref())
+            && let Some(programme) = ctx.programmes.get(&entry.programme)
+            && ctx.templates.language(language).is_some()
+            && !outreach::speaks(programme, language)
+        {
+            let sentence =
+                format!("this programme has no texts in the patient's language {language:?}");
+            findings.add(&format!("plan.{place}.programme"), Err(sentence));
+        }
     }
     let mut addresses: BTreeMap<String, &str> = BTreeMap::new();
     for (place, entry) in file.device.iter().enumerate() {

@@ -11,11 +11,10 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use crate::clock::Now;
-use crate::programme::Library;
 use crate::programme::text::fill;
+use crate::programme::{Audience, Library, Programme};
 use crate::store::patient::{self, Patient};
 use crate::store::prompt::{self, Prompt, PromptState};
-use crate::store::task::{self, Task};
 use crate::store::{Queries, StoreError, Tx, counter, outbox, plan};
 use crate::uplink::message::{self, Body, Lane};
 
@@ -24,16 +23,18 @@ pub mod governor;
 pub mod local;
 pub mod need;
 pub mod notice;
+mod tasks;
 pub mod templates;
+
+pub use tasks::{finish_task, raise_task};
+
+use tasks::ask_staff;
 
 use governor::{Candidate, Facts, Kind, Language, Level, Missing, Ruling, Sent};
 use templates::{RuleFamily, Templates};
 
 /// Ids of needs, prompts and tasks are UUIDv5 in this namespace: the same cause, the same id.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6b1f_0c0e_7d0a_5f0b_9a3e_5d9b_1f42_c6d1);
-
-/// The same missing fact is asked of staff again only after so long, in seconds.
-const ASK_STAFF_AGAIN_S: i64 = 7 * 86_400;
 
 /// A nudge is about a day: after this many seconds the next day has its own.
 const NUDGE_S: i64 = 24 * 3600;
@@ -67,6 +68,13 @@ pub(crate) fn programme_ladder(ctx: &Context<'_>, programme: &str, kind: &str) -
         then_nurse: !asked_once,
         ..usual
     }
+}
+
+/// Whether a programme has all its texts to patients in a language.
+pub(crate) fn speaks(programme: &Programme, language: &str) -> bool {
+    let all = programme.action.all();
+    let to_patients = all.iter().filter(|(_, _, audience)| *audience == Audience::Patient);
+    to_patients.into_iter().all(|(_, texts, _)| texts.in_language(language).is_some())
 }
 
 /// A stable id for a cause.
@@ -343,7 +351,7 @@ fn facts(
 ) -> Result<Facts, StoreError> {
     let mut facts = patient_facts(ctx, patient);
     if let Some(zone) = &facts.zone {
-        facts.paused_until = paused_until(q, patient, prompt.need, zone, now)?;
+        facts.paused_until = paused_until(q, patient, prompt.plan.as_deref(), zone, now)?;
     }
     Ok(facts)
 }
@@ -366,106 +374,32 @@ pub(crate) fn patient_facts(ctx: &Context<'_>, patient: &Patient) -> Facts {
     }
 }
 
-/// The end of the pause of the patient, or of the programme a need came from, that is in force.
+/// The end of the pause of the patient, or of the programme of a plan, that is in force.
 pub(crate) fn paused_until(
     q: &impl Queries,
     patient: &Patient,
-    need: Option<Uuid>,
+    plan_id: Option<&str>,
     zone: &TimeZone,
     now: UnixMillis,
 ) -> Result<Option<UnixMillis>, StoreError> {
     let today = local::day(now, zone);
+    let mut pauses = patient::pauses(q, &patient.id)?;
+    if let Some(id) = plan_id
+        && let Some(plan) = plan::get(q, id)?
+        && let Some(pause) = plan::programme_pause(q, &plan.programme)?
+    {
+        pauses.push(pause);
+        pauses.sort_by_key(|pause| pause.from_day);
+    }
     let mut last: Option<i64> = None;
-    for pause in patient::pauses(q, &patient.id)? {
+    for pause in pauses {
         // Pauses that follow upon each other count as one.
         let from = last.map_or(today, |day| day + 1);
         if pause.from_day <= from && from <= pause.to_day {
             last = Some(pause.to_day);
         }
     }
-    if let Some(plan_id) = match need {
-        Some(need) => crate::store::need::get(q, need)?.and_then(|need| need.plan),
-        None => None,
-    } && let Some(plan) = plan::get(q, &plan_id)?
-        && let Some((to_day, _)) = plan::programme_pause(q, &plan.programme)?
-        && to_day >= today
-    {
-        last = last.max(Some(to_day));
-    }
     Ok(last.map(|day| local::start_of(day + 1, zone)))
-}
-
-/// One task for staff to find out what is missing, not more often than once a week.
-fn ask_staff(tx: &Tx<'_>, patient: &Patient, missing: Missing, now: Now) -> Result<(), StoreError> {
-    let kind = if missing == Missing::Consent { "consent" } else { "data" };
-    let reason = format!("No prompt can be sent: {}. Please find out.", missing.plain());
-    let recent = now.wall.plus_seconds(-ASK_STAFF_AGAIN_S);
-    let asked = task::list(tx, Some(&patient.id))?
-        .into_iter()
-        .any(|task| task.reason == reason && (task.done.is_none() || task.made > recent));
-    if asked {
-        return Ok(());
-    }
-    let made = now.wall.millis().to_string();
-    let id = id_of(&["missing", &patient.id, missing.as_str(), &made]);
-    raise_task(
-        tx,
-        Task {
-            id,
-            patient: Some(patient.id.clone()),
-            need: None,
-            kind: kind.to_owned(),
-            reason,
-            level: "A".to_owned(),
-            done: None,
-            made: now.wall,
-            outcome: None,
-        },
-    )?;
-    Ok(())
-}
-
-/// Keeps a task and tells it. False if the same task was raised before.
-///
-/// # Errors
-/// What the store answered.
-pub fn raise_task(tx: &Tx<'_>, task: Task) -> Result<bool, StoreError> {
-    if !task::add(tx, &task)? {
-        return Ok(false);
-    }
-    tell_task(tx, &task, "open", task.made)?;
-    Ok(true)
-}
-
-/// Ends a task and tells it. False if it was ended before.
-///
-/// # Errors
-/// What the store answered.
-pub fn finish_task(tx: &Tx<'_>, task: &Task, outcome: &str, now: Now) -> Result<bool, StoreError> {
-    if !task::finish(tx, task.id, outcome, now.wall)? {
-        return Ok(false);
-    }
-    tell_task(tx, task, "done", now.wall)?;
-    Ok(true)
-}
-
-fn tell_task(tx: &Tx<'_>, task: &Task, state: &str, at: UnixMillis) -> Result<(), StoreError> {
-    let outgoing = outbox::Outgoing {
-        lane: Lane::Alerts,
-        id: task.id,
-        patient: task.patient.clone(),
-        body: Body::Task(message::Task {
-            task: task.kind.clone(),
-            reason: task.reason.clone(),
-            level: task.level.clone(),
-            state: state.to_owned(),
-            need: task.need,
-        }),
-        created: at,
-        expires: None,
-    };
-    outbox::push(tx, &outgoing)?;
-    Ok(())
 }
 
 /// Takes back what has not been answered: waiting prompts, and numbered ones by a tombstone.
@@ -480,7 +414,7 @@ pub(crate) fn withdraw(
             continue;
         }
         if prompt.state == PromptState::Sent {
-            outbox::withdraw(tx, prompt.id)?;
+            prompt::take_back(tx, &prompt)?;
         }
         prompt.state = PromptState::Withdrawn;
         prompt.why = Some(why.to_owned());

@@ -230,7 +230,8 @@ pub(super) fn attempt_due(tx: &Tx<'_>, ctx: &Context<'_>, now: Now) -> Result<()
         let ladder = ladder(tx, ctx, need.plan.as_deref(), &need.kind)?;
         let mut due = now.wall;
         if let Some(zone) = zone_of(&patient) {
-            if let Some(until) = paused_until(tx, &patient, Some(need.id), &zone, now.wall)? {
+            if let Some(until) = paused_until(tx, &patient, need.plan.as_deref(), &zone, now.wall)?
+            {
                 need.next = Some(ladder.good_moment(until, &zone));
                 need.changed = now.wall;
                 need::put(tx, &need)?;

@@ -5,6 +5,7 @@ use crate::clock::BootId;
 use crate::store::need::NeedState;
 use crate::store::patient::Person;
 use crate::store::plan::Plan;
+use crate::store::task::{self, Task};
 use crate::store::{Store, need as needs};
 
 pub(crate) const PROGRAMME: &str = "fasting-glucose-6w";
@@ -332,5 +333,138 @@ mod notices {
         };
         assert_eq!(press(&mut home), answer::Answered::AlertSeen);
         assert_eq!(press(&mut home), answer::Answered::TooLate);
+    }
+}
+
+mod lives {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Event {
+        /// The clock moves, forth or back, and the gateway ticks; or it dies before the commit.
+        Tick { seconds: i64, crash: bool, trusted: bool },
+        /// A plan finds a need (again).
+        Find { kind: bool },
+        /// A nudge wants to leave for this day.
+        Nudge { day: u8 },
+        /// The patient answers the newest prompt.
+        Answer(usize),
+        /// A nurse books.
+        Book,
+    }
+
+    fn events() -> impl Strategy<Value = Event> {
+        let seconds = prop_oneof![
+            6 => 0i64..100_000,
+            1 => -500_000i64..500_000,
+        ];
+        prop_oneof![
+            8 => (seconds, proptest::bool::weighted(0.2), proptest::bool::weighted(0.9))
+                .prop_map(|(seconds, crash, trusted)| Event::Tick { seconds, crash, trusted }),
+            3 => any::<bool>().prop_map(|kind| Event::Find { kind }),
+            3 => (0u8..30).prop_map(|day| Event::Nudge { day }),
+            1 => (0usize..4).prop_map(Event::Answer),
+            1 => Just(Event::Book),
+        ]
+    }
+
+    fn happen(home: &mut Home, now: Now, event: &Event) {
+        let commit = !matches!(event, Event::Tick { crash: true, .. });
+        let store = &mut home.store;
+        let done = with_context(|ctx| {
+            store.transaction(|tx| {
+                match event {
+                    Event::Tick { .. } => drop(tick(tx, ctx, now)?),
+                    Event::Find { kind } => {
+                        let finding = Finding {
+                            plan: "plan1",
+                            patient: "p1",
+                            kind: if *kind { "follow_up_visit" } else { "measure_more" },
+                            reason: "Because.",
+                            short: &short(),
+                            day: now.wall.seconds() / 86_400,
+                        };
+                        need::find(tx, ctx, &finding, now)?;
+                    }
+                    Event::Nudge { day } => {
+                        let plan = crate::store::plan::get(tx, "plan1")?.unwrap();
+                        nudge(tx, ctx, &plan, ("nudge", 2), i64::from(*day), now)?;
+                    }
+                    Event::Answer(which) => {
+                        let word = ["done", "later", "help", "stop"][*which];
+                        if let Some(newest) = prompt::list(tx, Some("p1"))?.into_iter().next() {
+                            answer::take(tx, ctx, newest, word, now)?;
+                        }
+                    }
+                    Event::Book => {
+                        let newest = needs::newest(tx, "plan1", "follow_up_visit")?;
+                        if let Some(need) = newest.filter(|n| n.state != NeedState::Closed) {
+                            need::book(tx, need, now)?;
+                        }
+                    }
+                }
+                if commit { Ok(()) } else { Err(StoreError::OldSqlite { found: "power cut" }) }
+            })
+        });
+        assert_eq!(done.is_ok(), commit);
+    }
+
+    fn check(home: &mut Home, stopped: Option<usize>) -> Result<(), TestCaseError> {
+        let zone = local::zone("Europe/Madrid").unwrap();
+        let sent = home.sent();
+        for one in &sent {
+            let day = local::day(one.sent.unwrap(), &zone);
+            let minute = local::minute(one.sent.unwrap(), &zone);
+            prop_assert!((420..1320).contains(&minute), "sent in quiet hours");
+            let same_day =
+                sent.iter().filter(|p| local::day(p.sent.unwrap(), &zone) == day).count();
+            prop_assert!(same_day <= 2, "the daily cap");
+            prop_assert!(!one.text.is_empty() && one.language == "es");
+        }
+        let mut numbers: Vec<_> = sent.iter().map(|p| p.lane_seq).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        prop_assert_eq!(numbers.len(), sent.len(), "a number was given twice");
+        if let Some(before) = stopped {
+            prop_assert_eq!(sent.len(), before, "sent after STOP");
+        }
+        for need in home.within(|tx, _| needs::list(tx, None)) {
+            let prompts = sent.iter().filter(|p| p.need == Some(need.id)).count();
+            prop_assert!(prompts <= 2 && need.attempts <= need.attempts_max);
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn whatever_happens_to_clock_and_power_nobody_is_told_too_much(
+            events in proptest::collection::vec(events(), 1..60),
+        ) {
+            let mut home = Home::new(&format!("lives_{}", fresh()), &ana());
+            let mut now = now_at("2026-03-02T10:00:00Z");
+            let mut stopped = None;
+            for event in &events {
+                if let Event::Tick { seconds, trusted, .. } = event {
+                    now.wall = now.wall.plus_seconds(*seconds);
+                    now.trusted = *trusted;
+                }
+                happen(&mut home, now, event);
+                let patient = home.within(|tx, _| patient::get(tx, "p1")).unwrap();
+                check(&mut home, stopped)?;
+                if patient.prompts == Some(false) && stopped.is_none() {
+                    stopped = Some(home.sent().len());
+                }
+            }
+        }
+    }
+
+    /// Each case has a database of its own.
+    fn fresh() -> usize {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        COUNT.fetch_add(1, Ordering::Relaxed)
     }
 }

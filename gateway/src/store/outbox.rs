@@ -214,6 +214,47 @@ pub fn withdraw(tx: &Tx<'_>, id: Uuid) -> Result<bool, StoreError> {
     Ok(changed > 0)
 }
 
+/// Takes the words out of every kept prompt to a patient, whose name may stand in them, and puts
+/// tombstones in their place. Returns how many there were.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn blank_prompts(tx: &Tx<'_>, patient: &str) -> Result<u64, StoreError> {
+    let lane = Lane::Alerts as u8;
+    let select = format!(
+        "select {COLUMNS} from outbox where lane = ?1 and kind = 'prompt' and patient = ?2"
+    );
+    let rows = tx
+        .transaction
+        .prepare_cached(&select)?
+        .query_map(params![lane, patient], read_row)?
+        .collect::<Result<Vec<_>, _>>()?;
+    for row in &rows {
+        let Ok(Body::Prompt(mut prompt)) = serde_json::from_str(&row.body) else { continue };
+        prompt.text.clear();
+        let body =
+            serde_json::to_string(&Body::Prompt(prompt)).map_err(StoreError::Message)?;
+        let sum = checksum(&Summed {
+            lane,
+            seq: sql(row.seq),
+            id: row.id,
+            kind: &row.kind,
+            patient: row.patient.as_deref(),
+            body: &body,
+            created: row.created,
+            expires: row.expires,
+        });
+        tx.transaction
+            .prepare_cached(
+                "update outbox set body = ?3, checksum = ?4,
+                     state = case when state in (0, 1, 4) then 2 else state end
+                 where lane = ?1 and seq = ?2",
+            )?
+            .execute(params![lane, sql(row.seq), body, sum])?;
+    }
+    Ok(rows.len() as u64)
+}
+
 /// Queues again what the broker had acknowledged and no consumer of `consumers` has confirmed; without
 /// named consumers nothing, because nobody will ever confirm. Returns how many rows.
 ///

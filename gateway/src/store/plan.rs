@@ -4,6 +4,7 @@ use hearth_shared::time::UnixMillis;
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::{Map, Value};
 
+use super::patient::Pause;
 use super::{Queries, StoreError, Tx};
 
 /// Whether a plan runs.
@@ -236,39 +237,36 @@ pub fn add_event(tx: &Tx<'_>, plan: &str, event: &PlanEvent) -> Result<bool, Sto
     Ok(added > 0)
 }
 
-/// Until which local day, inclusive, and why a programme asks nothing of anybody.
+/// The pause in which a programme asks nothing of anybody, the latest that was stated.
 ///
 /// # Errors
 /// What SQLite answered.
-pub fn programme_pause(
-    q: &impl Queries,
-    programme: &str,
-) -> Result<Option<(i64, String)>, StoreError> {
+pub fn programme_pause(q: &impl Queries, programme: &str) -> Result<Option<Pause>, StoreError> {
     let text: Option<String> = q
         .connection()
         .prepare_cached("select value from meta where key = ?1")?
         .query_row([pause_key(programme)], |row| row.get(0))
         .optional()?;
-    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    let known: Option<(i64, i64, String)> = text.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(known.map(|(from_day, to_day, reason)| Pause { from_day, to_day, reason }))
 }
 
-/// Holds a programme for everybody through a local day.
+/// Holds a programme for everybody, and has all plans looked at again.
 ///
 /// # Errors
 /// What SQLite answered.
-pub fn put_programme_pause(
-    tx: &Tx<'_>,
-    programme: &str,
-    to_day: i64,
-    reason: &str,
-) -> Result<(), StoreError> {
-    let text = serde_json::to_string(&(to_day, reason)).map_err(StoreError::Message)?;
+pub fn put_programme_pause(tx: &Tx<'_>, programme: &str, pause: &Pause) -> Result<(), StoreError> {
+    let row = (pause.from_day, pause.to_day, &pause.reason);
+    let text = serde_json::to_string(&row).map_err(StoreError::Message)?;
     tx.connection()
         .prepare_cached(
             "insert into meta (key, value) values (?1, ?2)
              on conflict (key) do update set value = ?2",
         )?
         .execute(params![pause_key(programme), text])?;
+    tx.connection()
+        .prepare_cached("update plan set next_ms = null where programme = ?1")?
+        .execute([programme])?;
     Ok(())
 }
 

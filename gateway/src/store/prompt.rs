@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::need::{optional_millis, optional_uuid, uuid};
 use super::{Queries, StoreError, Tx};
+use crate::uplink::message::Lane;
 
 /// How far a prompt has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -313,4 +314,23 @@ pub fn rule_is_pending(q: &impl Queries, patient: &str, rule: &str) -> Result<bo
              where patient = ?1 and rule = ?2 and state = 'Pending')",
         )?
         .query_row([patient, rule], |row| row.get(0))?)
+}
+
+/// Puts a tombstone in the place of a prompt that was given a number. True if it was still there.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn take_back(tx: &Tx<'_>, prompt: &Prompt) -> Result<bool, StoreError> {
+    let Some(seq) = prompt.lane_seq.and_then(|seq| i64::try_from(seq).ok()) else {
+        return Ok(false);
+    };
+    // As `outbox::withdraw`, but by the row's key.
+    let changed = tx
+        .connection()
+        .prepare_cached(
+            "update outbox set state = 2
+             where lane = ?1 and seq = ?2 and id = ?3 and state in (0, 1, 4)",
+        )?
+        .execute(params![Lane::Alerts as u8, seq, prompt.id.as_bytes().as_slice()])?;
+    Ok(changed > 0)
 }

@@ -174,15 +174,23 @@ impl Seen {
         let text = match &self.envelope.body {
             Body::Observation(_) | Body::Tombstone(_) => return None,
             Body::Alert(alert) if alert.to == "Active" && alert.from != "Active" => {
-                format!("ALERT    {who}: rule {} at level {}", alert.rule, alert.level)
+                let level = match alert.level.as_str() {
+                    "C" => "critical",
+                    "U" => "urgent",
+                    _ => "advisory",
+                };
+                format!("ALERT    {who}: {level}, rule {}", alert.rule)
             }
             Body::Alert(_) => return None,
-            Body::Notice(notice) => format!("to {:<5} {who}: {}", notice.to, notice.reason),
+            Body::Notice(notice) => {
+                let to = if notice.to == "staff" { "STAFF" } else { "HUB" };
+                format!("{to:<8} about {who}: {}", notice.reason)
+            }
             Body::Prompt(prompt) => format!("PROMPT   to {who}: \u{201c}{}\u{201d}", prompt.text),
             Body::Task(task) if task.state == "open" => {
-                format!("NURSE    task for {who}: {}", task.reason)
+                format!("TASK     for the nurse, {who}: {}", task.reason)
             }
-            Body::Task(task) => format!("NURSE    task for {who} is {}", task.state),
+            Body::Task(_) => format!("TASK     for the nurse, {who}: done"),
             Body::Verdict(verdict) if verdict.phase == "final" => {
                 format!("VERDICT  {who}: {}", verdict.sentence)
             }

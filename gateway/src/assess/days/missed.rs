@@ -62,7 +62,8 @@ impl Schedule {
         };
         let bit = |day: &Weekday| Weekday::ALL.iter().position(|d| d == day).map_or(0, |n| 1 << n);
         let days = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
-        let pauses = patient::pauses(q, &plan.patient)?;
+        let mut pauses = patient::pauses(q, &plan.patient)?;
+        pauses.extend(crate::store::plan::programme_pause(q, &plan.programme)?);
         let last_eval = programme.series.iter().map(|series| series.plan.last_eval).max();
         let events = crate::store::plan::events(q, &plan.id)?;
         let start = events.iter().map(|event| event.day).fold(plan.start_day, i64::max);

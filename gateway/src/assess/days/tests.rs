@@ -287,6 +287,21 @@ fn a_pause_asks_for_nothing_and_a_flat_battery_is_no_failing_of_the_patient() {
 }
 
 #[test]
+fn a_programme_on_hold_asks_nothing_until_its_end_and_then_goes_on() {
+    let mut life = Life::new("on_hold", &ana());
+    let pause = patient::Pause {
+        from_day: START + 40,
+        to_day: START + 47,
+        reason: "medicine not to be had".into(),
+    };
+    life.home.within(|tx, _| plan::put_programme_pause(tx, "fasting-glucose-6w", &pause));
+    life.days(START - 14..START + 49, |day| unchanged(day).filter(|_| day < START + 43));
+    let prompts = life.prompts();
+    assert_eq!(prompts.len(), 1, "no nudge for the days on hold");
+    assert_eq!(local_time(&prompts[0]), format!("{} 09:00", local::date_of(START + 48)));
+}
+
+#[test]
 fn stop_after_the_first_prompt_hands_over_and_nothing_more_is_sent() {
     let mut life = Life::new("stop_midway", &ana());
     life.days(START - 14..START + 43, unchanged);

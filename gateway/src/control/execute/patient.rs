@@ -10,9 +10,9 @@ use super::{
 };
 use crate::control::command::{Mute, PatientSettings, Pause, Symptom, nearest};
 use crate::outreach::templates::Templates;
-use crate::outreach::{answer, local, zone_of};
+use crate::outreach::{self, answer, local, zone_of};
 use crate::store::patient::{self, Patient, Person};
-use crate::store::{StoreError, Tx, plan};
+use crate::store::{StoreError, Tx, outbox, plan};
 
 /// Why a plan may rest.
 pub(super) const PAUSE_REASONS: [&str; 5] = ["away", "ill", "hospital", "repair", "programme"];
@@ -71,6 +71,7 @@ pub(super) fn edit(
     let before = enrolled(doing.tx, &settings.id)?;
     let mut patient = before.clone();
     change(doing.ctx.templates, &mut patient, settings)?;
+    speaks_of_plans(doing, &patient)?;
     keep(doing, live, &patient, settings)?;
     if before.prompts != Some(false) && patient.prompts == Some(false) {
         answer::stop(doing.tx, &mut patient, doing.now)?;
@@ -82,6 +83,22 @@ pub(super) fn edit(
     let mut said = said(sentence, id_result(&patient.id));
     said.remarks = missing(&patient);
     Ok(said)
+}
+
+/// The programmes of the patient's plans must have texts in the patient's language.
+fn speaks_of_plans(doing: &Doing<'_>, patient: &Patient) -> Result<(), Failure> {
+    let Some(language) = patient.language.as_deref() else { return Ok(()) };
+    for running in plan::list(doing.tx, Some(&patient.id))? {
+        let programme = doing.ctx.programmes.get(&running.programme);
+        let mute = programme.is_some_and(|programme| !outreach::speaks(programme, language));
+        if mute && running.state != plan::PlanState::Closed {
+            return Err(invalid(format!(
+                "The programme {} of the patient's plan {} has no texts in the language {language:?}.",
+                running.programme, running.id
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A patient of whom nothing is known yet.
@@ -239,6 +256,8 @@ pub(super) fn close(
 pub(super) fn erase(doing: &Doing<'_>, id: &str) -> Result<Said, Failure> {
     known(doing.tx, id)?;
     let held = patient::erase_person(doing.tx, id)?;
+    // What is on its way or still kept for consumers carries the name in its words.
+    outbox::blank_prompts(doing.tx, id)?;
     let sentence = if held {
         format!("Name and contact of the patient {id} are erased; readings stay under the id.")
     } else {

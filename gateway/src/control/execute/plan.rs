@@ -8,9 +8,10 @@ use super::{
 };
 use crate::assess::days;
 use crate::control::command::{PlanAssign, PlanEvent, ProgrammePause};
-use crate::outreach::{local, need as needs, zone_of};
+use crate::outreach::{self, local, need as needs, zone_of};
 use crate::store::Tx;
 use crate::store::need::{self, NeedState};
+use crate::store::patient::Pause;
 use crate::store::plan::{self, Plan, PlanState};
 
 /// What can happen to a plan.
@@ -47,6 +48,14 @@ pub(super) fn assign(doing: &Doing<'_>, assign: &PlanAssign) -> Result<Said, Fai
             owner.id, assign.programme, twin.id
         );
         return Err(refuse("exists", sentence));
+    }
+    if let (Some(language), Some(programme)) = (&owner.language, programmes.get(&assign.programme))
+        && !outreach::speaks(programme, language)
+    {
+        return Err(invalid(format!(
+            "The programme {} has no texts in the patient's language {language:?}.",
+            programme.id
+        )));
     }
     let zone = zone_of(&owner).unwrap_or(jiff::tz::TimeZone::UTC);
     let today = local::day(doing.now.wall, &zone);
@@ -117,7 +126,9 @@ pub(super) fn pause_programme(doing: &Doing<'_>, pause: &ProgrammePause) -> Resu
     if to < today - 1 || to > today + START_DAYS_MAX {
         return Err(invalid("A pause of a programme ends between yesterday and a year from now."));
     }
-    plan::put_programme_pause(doing.tx, &pause.id, to, &pause.reason)?;
+    // A zone further east may already be a day ahead.
+    let row = Pause { from_day: today, to_day: to, reason: pause.reason.clone() };
+    plan::put_programme_pause(doing.tx, &pause.id, &row)?;
     let sentence = format!(
         "The programme {} asks nothing of anybody until {}; alerts go on.",
         pause.id, pause.to

@@ -1,8 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use super::*;
-use crate::outreach::tests::{now_at, with_context};
+use crate::outreach::tests::{PROGRAMME, now_at, with_context};
 use crate::store::journal::{self, Kind, RowOutcome};
+use crate::store::outbox;
 use crate::store::{Store, patient as patients, task};
+use crate::uplink::message::Lane;
+use crate::uplink::source::Fetch;
 
 /// Takes everything and remembers it.
 #[derive(Default)]
@@ -242,4 +245,60 @@ fn a_call_that_reaches_nobody_is_tried_three_times_and_then_says_so() {
     }
     let closed = desk.store.transaction(|tx| crate::store::need::get(tx, need)).unwrap().unwrap();
     assert_eq!(closed.outcome.as_deref(), Some("could_not_reach"));
+}
+
+#[test]
+fn an_erased_name_is_nowhere_any_more() {
+    let mut desk = Desk::new("erased");
+    let named = ANA.replace("\"zone\"", "\"name\":\"Ana Ruiz\",\"zone\"");
+    desk.done("patient_add", &named);
+    let with = format!(r#"{{"id":"plan1","patient":"p1","programme":"{PROGRAMME}"}}"#);
+    desk.done("plan_assign", &with);
+    let now = now_at("2026-03-02T12:00:00Z");
+    let store = &mut desk.store;
+    with_context(|ctx| {
+        store.transaction(|tx| {
+            let finding = crate::outreach::need::Finding {
+                plan: "plan1",
+                patient: "p1",
+                kind: "follow_up_visit",
+                reason: "Not improving.",
+                short: &std::collections::BTreeMap::new(),
+                day: 1,
+            };
+            crate::outreach::need::find(tx, ctx, &finding, now)?;
+            crate::outreach::tick(tx, ctx, now)
+        })
+    })
+    .unwrap();
+    let texts = |desk: &mut Desk| {
+        let fetch = Fetch { lane: Lane::Alerts, after: 0, limit: 100, replay_to: Some(100) };
+        let page = desk.store.transaction(|tx| outbox::page(tx, &fetch)).unwrap();
+        assert!(page.rows.iter().all(|row| !row.damaged));
+        page.rows.into_iter().map(|row| (row.body, row.tombstone)).collect::<Vec<_>>()
+    };
+    let sent = texts(&mut desk);
+    assert!(sent.len() == 1 && sent[0].0.contains("Ana Ruiz") && !sent[0].1, "{sent:?}");
+    desk.done("patient_erase", r#"{"id":"p1"}"#);
+    let kept = texts(&mut desk);
+    assert!(kept.len() == 1 && !kept[0].0.contains("Ana") && kept[0].1, "{kept:?}");
+    let prompts = desk.store.transaction(|tx| crate::store::prompt::list(tx, None)).unwrap();
+    assert!(prompts.iter().all(|prompt| prompt.text.is_empty()));
+}
+
+#[test]
+fn a_paused_programme_is_paused_until_an_end() {
+    let mut desk = Desk::new("paused_programme");
+    let pause = |to: &str| format!(r#"{{"id":"{PROGRAMME}","to":"{to}","reason":"no strips"}}"#);
+    desk.done("programme_pause", &pause("2026-04-01"));
+    desk.refused("programme_pause", &pause("2028-04-01"), "a year from now");
+    let known = desk
+        .store
+        .transaction(|tx| crate::store::plan::programme_pause(tx, PROGRAMME))
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (known.to_day, known.reason.as_str()),
+        (local::parse_day("2026-04-01").unwrap(), "no strips")
+    );
 }

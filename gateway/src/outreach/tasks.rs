@@ -1,0 +1,92 @@
+//! What becomes a nurse's task: kept once per cause, told when it opens and when it is done.
+
+use hearth_shared::time::UnixMillis;
+
+use super::governor::Missing;
+use super::id_of;
+use crate::clock::Now;
+use crate::store::patient::Patient;
+use crate::store::task::{self, Task};
+use crate::store::{StoreError, Tx, outbox};
+use crate::uplink::message::{self, Body, Lane};
+
+/// The same missing fact is asked of staff again only after so long, in seconds.
+const ASK_STAFF_AGAIN_S: i64 = 7 * 86_400;
+
+/// One task for staff to find out what is missing, not more often than once a week.
+pub(super) fn ask_staff(
+    tx: &Tx<'_>,
+    patient: &Patient,
+    missing: Missing,
+    now: Now,
+) -> Result<(), StoreError> {
+    let kind = if missing == Missing::Consent { "consent" } else { "data" };
+    let reason = format!("No prompt can be sent: {}. Please find out.", missing.plain());
+    let recent = now.wall.plus_seconds(-ASK_STAFF_AGAIN_S);
+    let asked = task::list(tx, Some(&patient.id))?
+        .into_iter()
+        .any(|task| task.reason == reason && (task.done.is_none() || task.made > recent));
+    if asked {
+        return Ok(());
+    }
+    let made = now.wall.millis().to_string();
+    let id = id_of(&["missing", &patient.id, missing.as_str(), &made]);
+    raise_task(
+        tx,
+        Task {
+            id,
+            patient: Some(patient.id.clone()),
+            need: None,
+            kind: kind.to_owned(),
+            reason,
+            level: "A".to_owned(),
+            done: None,
+            made: now.wall,
+            outcome: None,
+        },
+    )?;
+    Ok(())
+}
+
+/// Keeps a task and tells it. False if the same task was raised before.
+///
+/// # Errors
+/// What the store answered.
+pub fn raise_task(tx: &Tx<'_>, task: Task) -> Result<bool, StoreError> {
+    if !task::add(tx, &task)? {
+        return Ok(false);
+    }
+    tell_task(tx, &task, "open", task.made)?;
+    Ok(true)
+}
+
+/// Ends a task and tells it. False if it was ended before.
+///
+/// # Errors
+/// What the store answered.
+pub fn finish_task(tx: &Tx<'_>, task: &Task, outcome: &str, now: Now) -> Result<bool, StoreError> {
+    if !task::finish(tx, task.id, outcome, now.wall)? {
+        return Ok(false);
+    }
+    tell_task(tx, task, "done", now.wall)?;
+    Ok(true)
+}
+
+fn tell_task(tx: &Tx<'_>, task: &Task, state: &str, at: UnixMillis) -> Result<(), StoreError> {
+    let outgoing = outbox::Outgoing {
+        lane: Lane::Alerts,
+        id: task.id,
+        patient: task.patient.clone(),
+        body: Body::Task(message::Task {
+            task: task.kind.clone(),
+            reason: task.reason.clone(),
+            level: task.level.clone(),
+            state: state.to_owned(),
+            need: task.need,
+        }),
+        created: at,
+        expires: None,
+    };
+    outbox::push(tx, &outgoing)?;
+    Ok(())
+}
