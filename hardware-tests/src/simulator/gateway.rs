@@ -1,12 +1,14 @@
 //! The gateway as a process: the real path and the real uplink over a disk in memory that outlives it.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
 
 use hearth_gateway::clock::{BootId, EARLIEST_PLAUSIBLE, Now};
 use hearth_gateway::control::execute::Origin;
 use hearth_gateway::intake::Arrival;
 use hearth_gateway::outreach::templates::Templates;
 use hearth_gateway::path::{OpenError, Path, PathSettings};
+use hearth_gateway::programme::Library;
 use hearth_gateway::store::device::{self, Owner};
 use hearth_gateway::store::patient::{self, Patient};
 use hearth_gateway::store::plan::{self, Plan, PlanState};
@@ -88,6 +90,14 @@ pub struct Gateway {
     seed: u64,
 }
 
+/// The path's settings: the programmes that come with Hearth, read once.
+#[must_use]
+pub fn settings() -> PathSettings {
+    static LIBRARY: OnceLock<Arc<Library>> = OnceLock::new();
+    let library = LIBRARY.get_or_init(|| Arc::new(Library::built_in()));
+    PathSettings::new(ID, TimeZone::UTC).with_programmes(Arc::clone(library))
+}
+
 impl Gateway {
     /// A gateway with two patients and their devices; its process does not run yet.
     ///
@@ -102,7 +112,7 @@ impl Gateway {
         Store::open_shared_memory(&name)?.transaction(household)?;
         Ok(Self {
             disk,
-            settings: PathSettings::new(ID, TimeZone::UTC),
+            settings: settings(),
             templates: Templates::builtin()?,
             process: None,
             life: 0,
@@ -296,6 +306,7 @@ pub fn household(tx: &Tx<'_>) -> Result<(), StoreError> {
             publisher: None,
             silence: None,
             evaluated_day: None,
+            next: None,
         };
         plan::put(tx, &plan)?;
     }

@@ -10,14 +10,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hearth_gateway::clock::{BootId, Now};
 use hearth_gateway::intake::Outcome;
-use hearth_gateway::path::{Path, PathSettings};
+use hearth_gateway::path::Path;
 use hearth_gateway::store::{Queries, Reader, Store, StoreOptions, Tx, journal, observation};
 use hearth_hardware_tests::power_cut::{Aftermath, Op, Recorder, Unsynced, aftermath};
 use hearth_hardware_tests::simulator::dice::Dice;
-use hearth_hardware_tests::simulator::gateway::{START_MS, household};
+use hearth_hardware_tests::simulator::gateway::{START_MS, household, settings};
 use hearth_hardware_tests::simulator::home;
 use hearth_shared::time::UnixMillis;
-use jiff::tz::TimeZone;
 use rusqlite::types::ValueRef;
 
 /// The recorder and its log belong to the process: one test at a time.
@@ -49,10 +48,6 @@ const TABLES: [&str; 15] = [
 fn folder() -> tempfile::TempDir {
     let memory = FilePath::new("/dev/shm");
     tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()).unwrap()
-}
-
-fn settings() -> PathSettings {
-    PathSettings::new("gw", TimeZone::UTC)
 }
 
 fn at(ms: u64) -> Now {

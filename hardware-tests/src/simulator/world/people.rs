@@ -202,7 +202,9 @@ impl World<'_> {
             Context { gateway: ID, templates: &templates, programmes: &*settings.programmes };
         let plan = format!("plan-{patient}");
         let reason = "The average has not come down.";
-        let finding = outreach::need::Finding { plan: &plan, patient, kind, reason, day };
+        let short = std::collections::BTreeMap::new();
+        let finding =
+            outreach::need::Finding { plan: &plan, patient, kind, reason, short: &short, day };
         let found = process
             .path
             .store()
