@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 
 use hearth_gateway::path::Path;
-use hearth_gateway::store::{
-    Queries, Reader, Store, StoreError, StoreOptions, audit, journal, outbox,
-};
+use hearth_gateway::store::{Reader, Store, StoreError, StoreOptions, audit, journal, outbox};
 use hearth_gateway::uplink::message::Lane;
 use hearth_gateway::uplink::source::Fetch;
 use hearth_hardware_tests::simulator::dice::Dice;
@@ -81,7 +79,8 @@ fn told(reader: &Reader) -> Result<Told, StoreError> {
     for lane in Lane::ALL {
         let all = Fetch { lane, after: 0, limit: 100_000, replay_to: Some(u64::MAX >> 1) };
         for row in outbox::page(reader, &all)?.rows {
-            let value = (!row.damaged).then(|| format!("{} {:?} {}", row.id, row.patient, row.body));
+            let value =
+                (!row.damaged).then(|| format!("{} {:?} {}", row.id, row.patient, row.body));
             told.insert(format!("{lane:?} {}", row.seq), value);
         }
     }
@@ -120,7 +119,8 @@ fn fate(place: &FilePath, before: &Told) -> Result<Fate, String> {
             None => return Err(format!("{name} is gone without a word")),
         }
     }
-    if let Some(new) = now.iter().find(|(name, value)| value.is_some() && !before.contains_key(*name))
+    if let Some(new) =
+        now.iter().find(|(name, value)| value.is_some() && !before.contains_key(*name))
         && sound
     {
         return Err(format!("{new:?} appeared"));

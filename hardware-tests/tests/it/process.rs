@@ -42,7 +42,7 @@ impl Home {
              [embedded_broker]\nenabled = true\nlisten = \"127.0.0.1:{port}\"\n\
              [radio]\nadapter = \"simulated\"\n[control]\nsocket = \"control.sock\"\n\
              [clock]\nrequire_sync = false\n[household]\nfile = \"household.toml\"\n\
-             [log]\nlevel = \"warn\"\n"
+             [log]\nlevel = \"info\"\n"
         );
         std::fs::write(folder.path().join("hearth.toml"), config).unwrap();
         std::fs::write(folder.path().join("household.toml"), HOUSEHOLD).unwrap();
