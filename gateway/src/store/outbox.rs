@@ -232,8 +232,7 @@ pub fn blank_prompts(tx: &Tx<'_>, patient: &str) -> Result<u64, StoreError> {
     for row in &rows {
         let Ok(Body::Prompt(mut prompt)) = serde_json::from_str(&row.body) else { continue };
         prompt.text.clear();
-        let body =
-            serde_json::to_string(&Body::Prompt(prompt)).map_err(StoreError::Message)?;
+        let body = serde_json::to_string(&Body::Prompt(prompt)).map_err(StoreError::Message)?;
         let sum = checksum(&Summed {
             lane,
             seq: sql(row.seq),

@@ -41,7 +41,8 @@ pub struct Device {
     /// Id on the gateway's roster.
     pub id: &'static str,
     kind: Kind,
-    zone_s: i64,
+    /// Its home's local time minus UTC, s.
+    pub zone_s: i64,
     /// Error of its clock, s.
     pub clock_error_s: i64,
     /// What it keeps, oldest first.

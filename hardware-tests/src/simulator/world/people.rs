@@ -1,14 +1,14 @@
 //! Devices that deliver, a hospital that asks for things, rules that find a need.
 
-use std::ops::Range;
-
+use hearth_gateway::intake::Outcome;
 use hearth_gateway::outreach::{self, Context};
-use hearth_gateway::store::StoreError;
+use hearth_gateway::store::{Queries, StoreError};
 use hearth_gateway::uplink::message::Body;
 use serde_json::json;
 
 use super::{Event, Planted, Step, Visit, World, store};
 use crate::simulator::gateway::{ANA, BEN, ID};
+use crate::simulator::home::Record;
 
 /// Payloads in one commit at most.
 const PART: u64 = 6;
@@ -78,7 +78,7 @@ impl World<'_> {
                 }
                 self.note(visit.device, &records, &outcomes)?;
                 self.committed()?;
-                self.alarmed(&visit, part.clone())?;
+                self.alarmed(visit.device, &records, &outcomes)?;
                 if dies == Some(true) {
                     self.crash(false);
                     self.leave(&visit, false);
@@ -111,31 +111,31 @@ impl World<'_> {
         }
     }
 
-    /// A live glucose below 54 mg/dL has its alert as soon as it is durable.
-    fn alarmed(&mut self, visit: &Visit, part: Range<usize>) -> Step {
+    /// A live glucose below 54 mg/dL has its alert as soon as it is durable, also while the gateway's clock was
+    /// never set.
+    fn alarmed(&mut self, device: usize, records: &[Record], outcomes: &[Outcome]) -> Step {
         let gateway = self.gateway.as_ref().ok_or("no gateway")?;
-        let device = &self.devices[visit.device];
-        let trusted = gateway.synchronised && gateway.clock_error_ms == 0;
-        let patient = match device.id {
+        let (id, zone_s) = (self.devices[device].id, self.devices[device].zone_s);
+        let patient = match id {
             "meter-ana" => ANA,
             "meter-ben" => BEN,
             _ => return Ok(()),
         };
-        if !trusted || device.clock_error_s != 0 {
-            return Ok(());
-        }
-        let Some(process) = &gateway.process else { return Ok(()) };
-        for place in visit.places.get(part).unwrap_or_default() {
-            let Some(record) = device.records.get(*place) else { continue };
+        // A set clock that is wrong makes a live reading look like an old one.
+        let plain = gateway.clock_error_ms == 0 || !gateway.synchronised;
+        let Some(process) = gateway.process.as_ref().filter(|_| plain) else { return Ok(()) };
+        for (record, outcome) in records.iter().zip(outcomes) {
             let live = self.true_ms() - record.measured_ms < LIVE_MS;
-            let honest = record.stamp_s.is_some_and(|stamp_s| {
-                let zone_s = if patient == ANA { 3600 } else { -6 * 3600 };
-                stamp_s - zone_s == record.measured_ms.div_euclid(1000)
-            });
-            if !live || !honest || record.value.is_none_or(|value| value >= 54) {
+            let honest = record
+                .stamp_s
+                .is_some_and(|stamp_s| stamp_s - zone_s == record.measured_ms.div_euclid(1000));
+            let low = record.value.is_some_and(|value| value < 54);
+            if !(live && honest && low && matches!(outcome, Outcome::Observed { .. })) {
                 continue;
             }
-            let known = hearth_gateway::store::Queries::connection(&process.reader)
+            let known = process
+                .reader
+                .connection()
                 .query_row(
                     "select count(*) from alert where patient = ?1 and rule = 'G1'",
                     [patient],
@@ -143,7 +143,7 @@ impl World<'_> {
                 )
                 .map_err(|error| error.to_string())?;
             if known == 0 {
-                return Err(format!("{} sent {:?} mg/dL: no alert", device.id, record.value));
+                return Err(format!("{id} sent {:?} mg/dL: no alert", record.value));
             }
         }
         Ok(())
