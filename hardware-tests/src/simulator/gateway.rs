@@ -189,7 +189,7 @@ impl Gateway {
     pub fn fill(&mut self, pages: Option<i64>) -> Result<(), StoreError> {
         self.full = match (pages, &mut self.process) {
             (Some(more), Some(process)) => {
-                let used: i64 = process.path.store().transaction(|tx| pages_used(tx))?;
+                let used: i64 = process.path.store().transaction(pages_used)?;
                 Some(used + more)
             }
             _ => None,

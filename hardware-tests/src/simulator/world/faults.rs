@@ -93,12 +93,10 @@ impl World<'_> {
 
     pub(super) fn fault(&mut self, event: Event) -> Step {
         match event {
-            Event::Fault(disturbance) => {
-                if !self.healed {
-                    self.life.faults += 1;
-                    self.say(format_args!("FAULT {disturbance:?}"));
-                    return self.disturb(disturbance);
-                }
+            Event::Fault(disturbance) if !self.healed => {
+                self.life.faults += 1;
+                self.say(format_args!("FAULT {disturbance:?}"));
+                return self.disturb(disturbance);
             }
             Event::BrokerStarts => {
                 self.broker.start();

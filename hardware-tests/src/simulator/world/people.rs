@@ -199,7 +199,7 @@ impl World<'_> {
         let (settings, templates) = (gateway.settings().clone(), gateway.templates.clone());
         let Some(process) = &mut gateway.process else { return Ok(()) };
         let context =
-            Context { gateway: ID, templates: &templates, programmes: &*settings.programmes };
+            Context { gateway: ID, templates: &templates, programmes: &settings.programmes };
         let plan = format!("plan-{patient}");
         let reason = "The average has not come down.";
         let short = std::collections::BTreeMap::new();
