@@ -11,7 +11,7 @@ use hearth_shared::assess::alerts::{
     AckBy, AlertPlan, Claim, Engine, Event, Limits, Mute, Notification, Quantity as RuleQuantity,
     QuietHours, Reason, RuleId, Settings, Sink, Symptom, Transition,
 };
-use hearth_shared::time::UnixMillis;
+use hearth_shared::time::{ClockTrust, UnixMillis};
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
@@ -176,7 +176,7 @@ impl Live {
             let member = self.member(tx, patient, None, now)?;
             if member.monitor {
                 limits.push(member.limits);
-                start = start.min(member.start);
+                start = if is_timeless(case) { 0 } else { start.min(member.start) };
             }
         }
         if candidates.is_empty() {
@@ -274,12 +274,11 @@ impl Live {
     ) -> Result<(), StoreError> {
         let member = self.member(tx, patient, case, now)?;
         let mut said = Said::default();
-        let shared = case.is_some_and(|c| c.shared);
         if let Some(set) = member.settings_event(now) {
-            member.handle(&set, shared, &mut said);
+            member.handle(&set, case, &mut said);
         }
         if let Some(event) = event(member) {
-            member.handle(&event, shared, &mut said);
+            member.handle(&event, case, &mut said);
         }
         member.changed = true;
         let limits = member.limits;
@@ -317,12 +316,12 @@ impl Live {
 }
 
 impl Member {
-    fn handle(&mut self, event: &Event, shared: bool, said: &mut Said) {
+    fn handle(&mut self, event: &Event, case: Option<&Case<'_>>, said: &mut Said) {
         let plan = AlertPlan {
             quiet: self.quiet,
             mutes: &self.mutes,
-            shared,
-            start: self.start,
+            shared: case.is_some_and(|c| c.shared),
+            start: if case.is_some_and(is_timeless) { 0 } else { self.start },
             others: &[],
         };
         self.engine.handle(&plan, &self.limits, event, said);
@@ -418,13 +417,13 @@ fn rebuild(
             claimed: false,
         };
         if let Some(reading) = to_reading(&case, Claim::Auto, received) {
-            member.handle(&Event::Reading(reading), false, &mut Said::default());
+            member.handle(&Event::Reading(reading), Some(&case), &mut Said::default());
         }
     }
     for rule in alert::acked(tx, id)? {
         if let Some(rule) = RuleId::parse(&rule) {
             let ack = Event::Ack { t: seconds(now), rule, by: AckBy::Staff };
-            member.handle(&ack, false, &mut Said::default());
+            member.handle(&ack, None, &mut Said::default());
         }
     }
     member.changed = true;
@@ -446,4 +445,10 @@ fn keep(tx: &Tx<'_>, patient: &str, member: &Member) -> Result<(), StoreError> {
 
 fn seconds(t: UnixMillis) -> u32 {
     u32::try_from(t.seconds().max(0)).unwrap_or(u32::MAX)
+}
+
+/// Received while our own clock was not set, in 1970: it must not pass for history from before the start of
+/// monitoring, or a critical value would stay without a word.
+fn is_timeless(case: &Case<'_>) -> bool {
+    case.observation.clock == ClockTrust::GatewayUnset
 }

@@ -711,3 +711,22 @@ fn stored_records_without_a_time_alarm_only_by_the_newest() {
     world.one(low);
     assert_eq!(world.rows("select rule, state from alert"), ["G1 Active"]);
 }
+
+#[test]
+fn a_critical_value_alarms_while_the_gateways_clock_was_never_set() {
+    let mut world = World::new();
+    // No battery behind the clock: 1970-01-02. The meter knows the time and says so.
+    let unset = Now { wall: UnixMillis::from_seconds(86_400), trusted: false, ..at(5) };
+    world.one(Arrival {
+        received: unset,
+        clock_offset_s: Some(86_400 - START_S - 3600),
+        ..glucose(7, 0, 53)
+    });
+    assert_eq!(world.rows("select clock from observation"), ["6"]);
+    assert_eq!(world.rows("select rule, level from alert"), ["G1 C"]);
+    // Nothing personal is sent meanwhile; staff are told without a name.
+    assert_eq!(world.rows("select kind from outbox where kind = 'prompt'"), Vec::<String>::new());
+    world.path().tick(Now { wall: UnixMillis::from_seconds(87_400), ..unset }).unwrap();
+    let step = "select count(*) from outbox where kind = 'notice' and body like '%\"step\":1%'";
+    assert_eq!(world.rows(step), ["1"]);
+}

@@ -136,22 +136,18 @@ pub async fn connect(
     Ok((link, session_present, limits))
 }
 
-/// An end or nonsense instead of a CONNACK is most often one side speaking TLS and the other not.
+/// An end or nonsense instead of a CONNACK is most often one side speaking TLS and the other not. An end
+/// may also be a broker that was stopped at this moment, so it is tried again; nonsense will stay.
 fn explain_hello(fault: Fault, endpoint: &Endpoint) -> Fault {
-    if !matches!(fault.word, "closed" | "malformed" | "network") {
+    if !matches!(fault.word, "closed" | "malformed" | "network") || endpoint.tls.is_some() {
         return fault;
     }
-    if endpoint.tls.is_none() {
-        Fault::lasting(
-            "not_mqtt",
-            format!(
-                "{endpoint} closed the connection or answered with something that is not MQTT."
-            ),
-            "If this port expects TLS, add `[uplink.tls]` (usually port 8883); else check the port.",
-        )
-    } else {
-        fault
-    }
+    let made = if fault.word == "malformed" { Fault::lasting } else { Fault::passing };
+    made(
+        "not_mqtt",
+        format!("{endpoint} closed the connection or answered with something that is not MQTT."),
+        "If this port expects TLS, add `[uplink.tls]` (usually port 8883); else check the port.",
+    )
 }
 
 fn hello_packet(hello: &Hello) -> Packet {

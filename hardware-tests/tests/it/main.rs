@@ -1,0 +1,8 @@
+//! Scenarios over the whole path: seeds of the simulator, damaged files, full disks, killed processes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod damage;
+mod disk;
+mod killed;
+mod process;
+mod simulator;
