@@ -56,8 +56,18 @@ impl Random {
     /// A few places changed: an octet, a word put elsewhere, a stretch left out or said twice.
     fn changed(&mut self, right: &[u8]) -> Vec<u8> {
         const WORDS: [&[u8]; 12] = [
-            b"-1", b"99999999999999999999", b"\"\"", b"null", b"[]", b"{}", b"\n", b"= ", b"\xc3",
-            b"9999-12-31", b"[[patient]]\n", b"1e400",
+            b"-1",
+            b"99999999999999999999",
+            b"\"\"",
+            b"null",
+            b"[]",
+            b"{}",
+            b"\n",
+            b"= ",
+            b"\xc3",
+            b"9999-12-31",
+            b"[[patient]]\n",
+            b"1e400",
         ];
         let mut octets = right.to_vec();
         for _ in 0..=self.below(4) {
