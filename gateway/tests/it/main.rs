@@ -4,5 +4,7 @@
 mod commands;
 mod daemon;
 mod edges;
+mod fuzz;
 mod home;
+mod rooms;
 mod uplink;

@@ -1,3 +1,5 @@
-//! The functions that the fuzz targets call. `shared`'s seeded tests call the same file.
+//! The functions that the fuzz targets call. The seeded tests of `shared` and `gateway` call the
+//! same files.
 
+pub mod gateway;
 pub mod gatt;
