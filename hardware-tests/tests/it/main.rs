@@ -5,4 +5,5 @@ mod damage;
 mod disk;
 mod killed;
 mod process;
+mod second_opinion;
 mod simulator;
