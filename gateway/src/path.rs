@@ -1,9 +1,9 @@
-//! The path of a reading, as one synchronous machine: the daemon, `hearth replay` and the simulator drive
-//! the same code. Arrivals, a moment or a command go in; everything that follows from it is committed
-//! in one transaction, or nothing of it is.
+//! The path of a reading, as one synchronous machine: the daemon, `hearth replay` and the simulator
+//! drive the same code. Arrivals, a moment or a command go in; everything that follows from it is
+//! committed in one transaction, or nothing of it is.
 //!
-//! The caller commits in batches: what has arrived meanwhile goes into one [`Path::take`]. Nothing may
-//! be acknowledged before it returned `Ok`.
+//! The caller commits in batches: what has arrived meanwhile goes into one [`Path::take`]. Nothing
+//! may be acknowledged before it returned `Ok`.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use hearth_shared::time::UnixMillis;
 use jiff::tz::TimeZone;
 
 use crate::assess::days;
-use crate::assess::live::{Desk, Live, PatientNotice};
+use crate::assess::desk::Desk;
+use crate::assess::live::{Live, PatientNotice};
 use crate::clock::Now;
 use crate::control::execute::{CommandResult, Origin, execute};
 use crate::control::{Command, Verb};
@@ -116,8 +117,9 @@ impl Path {
         Ok(path)
     }
 
-    /// Takes what has arrived. When this returns `Ok` all of it is durable, with every observation, owner,
-    /// alert and message that follows from it; the outcomes stand in the order of the arrivals.
+    /// Takes what has arrived. When this returns `Ok` all of it is durable, with every observation,
+    /// owner, alert and message that follows from it; the outcomes stand in the order of the
+    /// arrivals.
     ///
     /// # Errors
     /// What the store answered; then none of it is held and nothing may be acknowledged.
@@ -140,8 +142,8 @@ impl Path {
         })
     }
 
-    /// Does everything that is due at `now`: timers of the alert rules, then the day's work of outreach.
-    /// Returns when something is due next.
+    /// Does everything that is due at `now`: timers of the alert rules, then the day's work of
+    /// outreach. Returns when something is due next.
     ///
     /// # Errors
     /// What the store answered; then nothing of it was done.
@@ -158,8 +160,8 @@ impl Path {
         })
     }
 
-    /// Executes a command, once per id; the same id gets the same answer again. The command is in the
-    /// journal before anything of it is done, in the same transaction.
+    /// Executes a command, once per id; the same id gets the same answer again. The command is in
+    /// the journal before anything of it is done, in the same transaction.
     ///
     /// # Errors
     /// What the store answered. A refused command is no error: its result says so.
@@ -249,8 +251,8 @@ impl Path {
         self.store
     }
 
-    /// Judges raw rows without an outcome, oldest first. A row that does not fit its checksum is set
-    /// aside and counted as a loss.
+    /// Judges raw rows without an outcome, oldest first. A row that does not fit its checksum is
+    /// set aside and counted as a loss.
     fn judge_pending(&mut self) -> Result<(), StoreError> {
         let mut after = 0;
         loop {
@@ -281,8 +283,8 @@ impl Path {
         }
     }
 
-    /// Runs `work` in one transaction; after a rollback what is in memory is forgotten, since it may say
-    /// more than the store.
+    /// Runs `work` in one transaction; after a rollback what is in memory is forgotten, since it
+    /// may say more than the store.
     fn transaction<T>(
         &mut self,
         work: impl FnOnce(&mut Parts<'_>, &Tx<'_>) -> Result<T, StoreError>,

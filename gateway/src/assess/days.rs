@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::assess::series::Selection;
 use crate::clock::Now;
-use crate::outreach::{Context, local, zone_of};
+use crate::outreach::{self, Context, local, zone_of};
 use crate::programme::plan::PlanSpec;
 use crate::programme::{Library, Programme, SeriesKind};
 use crate::store::observation::{self, SeriesRow, Standing};
@@ -70,6 +70,7 @@ fn one(tx: &Tx<'_>, ctx: &Context<'_>, due: &mut Plan, now: Now) -> Result<UnixM
         }
         return Ok(tomorrow(&zone));
     };
+    outreach::ask_missing(tx, ctx, &patient, now)?;
     let events = plan::events(tx, &due.id)?;
     let before = due.clone();
     let day = Day {

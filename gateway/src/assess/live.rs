@@ -1,6 +1,6 @@
-//! The immediate alerts of all patients: fetches plan, limits and engine state, lets the shared rules
-//! judge, and writes what they say in the same transaction. One engine per patient; the ones in use
-//! stay in a bounded cache and are written once per batch, if they changed.
+//! The immediate alerts of all patients: fetches plan, limits and engine state, lets the shared
+//! rules judge, and writes what they say in the same transaction. One engine per patient; the ones
+//! in use stay in a bounded cache and are written once per batch, if they changed.
 //!
 //! Here no rule is decided: that is `hearth_shared::assess::alerts`. A state that cannot be read is
 //! rebuilt, silently, from the patient's last eight days of observations.
@@ -8,25 +8,22 @@
 use std::collections::BTreeMap;
 
 use hearth_shared::assess::alerts::{
-    AckBy, AlertPlan, Claim, Engine, Event, Flags, Identity, Limits, Mute, Notification, Phase,
-    Quantity as RuleQuantity, QuietHours, Reading, Reason, Recipient, RuleId, Settings, Sink,
-    Source, Symptom, Transition, Value as RuleValue,
+    AckBy, AlertPlan, Claim, Engine, Event, Limits, Mute, Notification, Quantity as RuleQuantity,
+    QuietHours, Reason, RuleId, Settings, Sink, Symptom, Transition,
 };
-use hearth_shared::observation::{Absent, Quantity, Value};
 use hearth_shared::time::{ClockTrust, UnixMillis};
 use jiff::tz::TimeZone;
-use serde_json::json;
 use uuid::Uuid;
 
-use super::{claims, wording};
-use crate::clock::Now;
-use crate::control::execute::{LiveAlerts, LiveAnswer, LiveEvent};
-use crate::intake::identity::{alert_id, notice_id};
 use crate::outreach::local;
 use crate::store::observation::{self, Observation};
-use crate::store::outbox::{self, Outgoing};
-use crate::store::{Queries, StoreError, Tx, alert, counter, patient};
-use crate::uplink::message::{self, Body, Lane};
+use crate::store::{StoreError, Tx, alert, counter, patient};
+
+mod reading;
+mod telling;
+
+use reading::{differs_from_other, to_reading};
+use telling::{notification, tell, transition};
 
 /// Version of the table of rules; part of every alert's id.
 pub const RULES_VERSION: &str = "A10 v1";
@@ -36,14 +33,6 @@ const CACHE_MAX: usize = 512;
 
 /// The longest memory of the rules is 168 h; a day more covers every time zone.
 const REBUILD_S: i64 = 8 * 86_400;
-
-/// A pulse this far from the other device's within [`OTHER_PULSE_S`] is suspicious (A9).
-const OTHER_PULSE_STEPS: i32 = 20;
-const OTHER_PULSE_S: i64 = 120;
-
-/// How far ahead of reception a stamp that was not believed is shown to the engine, which then asks
-/// for a look at the device's clock (its own limit is 600 s).
-const AHEAD_S: i64 = 601;
 
 /// What the rules want a patient to be told; outreach decides whether it leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,45 +60,6 @@ pub struct Case<'a> {
     pub shared: bool,
     /// A person said whose it is.
     pub claimed: bool,
-}
-
-/// Carries commands to the rules, inside the command's transaction.
-#[derive(Debug)]
-pub struct Desk<'a> {
-    /// The engines.
-    pub live: &'a mut Live,
-    /// What patients are to be told.
-    pub notices: &'a mut Vec<PatientNotice>,
-}
-
-impl LiveAlerts for Desk<'_> {
-    fn event(
-        &mut self,
-        tx: &Tx<'_>,
-        patient: &str,
-        event: LiveEvent,
-        now: Now,
-    ) -> Result<LiveAnswer, StoreError> {
-        let at = now.wall;
-        match event {
-            LiveEvent::Acknowledge { rule, by } => {
-                if alert::open(tx, patient, rule.as_str())?.is_none() {
-                    let why = format!("No alert {} of this patient is open.", rule.as_str());
-                    return Ok(LiveAnswer::Ignored(why));
-                }
-                self.live.acknowledge(tx, patient, (rule, by), at, self.notices)?;
-            }
-            LiveEvent::Symptom(symptom) => {
-                self.live.symptom(tx, patient, symptom, at, self.notices)?;
-            }
-            LiveEvent::Settings => self.live.settings_changed(tx, patient, at, self.notices)?,
-            LiveEvent::Claim { observation, decided_by } => {
-                let claim = claims::Claim { observation, patient, by: &decided_by };
-                return claims::claim(tx, self, &claim, at);
-            }
-        }
-        Ok(LiveAnswer::Taken)
-    }
 }
 
 /// One patient's configuration and engine.
@@ -377,8 +327,8 @@ impl Member {
         self.engine.handle(&plan, &self.limits, event, said);
     }
 
-    /// What the engine does not know yet: the offset in force now (summer time, travel), consent, end
-    /// of monitoring.
+    /// What the engine does not know yet: the offset in force now (summer time, travel), consent,
+    /// end of monitoring.
     fn settings_event(&self, now: UnixMillis) -> Option<Event> {
         let known = self.engine.settings();
         let tz = local::offset_min(now, &self.zone);
@@ -444,8 +394,9 @@ fn mute(from: i64, to: i64) -> Mute {
     Mute { from: clamp(from), to: clamp(to) }
 }
 
-/// Replays the patient's last days without a word, then the acknowledgements that still stand. Readings of
-/// this very transaction, and the one that is about to be judged, are left out: they are to be heard.
+/// Replays the patient's last days without a word, then the acknowledgements that still stand.
+/// Readings of this very transaction, and the one that is about to be judged, are left out: they
+/// are to be heard.
 fn rebuild(
     tx: &Tx<'_>,
     id: &str,
@@ -496,245 +447,8 @@ fn seconds(t: UnixMillis) -> u32 {
     u32::try_from(t.seconds().max(0)).unwrap_or(u32::MAX)
 }
 
-/// The reading as the rules see it; `None` where no rule watches it or it has no value to watch.
 /// Received while our own clock was not set, in 1970: it must not pass for history from before the start of
 /// monitoring, or a critical value would stay without a word.
 fn is_timeless(case: &Case<'_>) -> bool {
     case.observation.clock == ClockTrust::GatewayUnset
-}
-
-fn to_reading(case: &Case<'_>, claim: Claim, now: UnixMillis) -> Option<Reading> {
-    let o = case.observation;
-    let quantity = rule_quantity(o.reading.quantity)?;
-    if o.reading.marks.preliminary {
-        return None;
-    }
-    let value = match (case.impossible, o.reading.value) {
-        // No such number exists for any quantity: the engine asks for a look at the device.
-        (true, _) => RuleValue::Number(-1),
-        (false, Ok(value)) => rule_value(value),
-        (false, Err(reason)) => beyond_range(quantity, reason)?,
-    };
-    let arrived = seconds(now);
-    let t = if case.ahead { seconds(now.plus_seconds(AHEAD_S)) } else { seconds(o.measured) };
-    Some(Reading {
-        t,
-        arrived,
-        quantity,
-        value,
-        flags: Flags { invalid: o.reading.marks.invalid, suspect: o.reading.marks.suspect },
-        claim,
-        identity: Identity { record: None, device: Some(crc32fast::hash(o.device.as_bytes())) },
-    })
-}
-
-fn rule_quantity(quantity: Quantity) -> Option<RuleQuantity> {
-    Some(match quantity {
-        Quantity::Glucose => RuleQuantity::Glucose,
-        Quantity::ContinuousGlucose => RuleQuantity::Cgm,
-        Quantity::BloodPressure => RuleQuantity::Pressure,
-        Quantity::PulseRate => RuleQuantity::Pulse,
-        Quantity::Saturation => RuleQuantity::Saturation,
-        Quantity::Temperature => RuleQuantity::Temperature,
-        Quantity::Weight => RuleQuantity::Weight,
-        Quantity::HeartRate | Quantity::BodyFat => return None,
-    })
-}
-
-fn rule_value(value: Value) -> RuleValue {
-    match value {
-        Value::Glucose(v) => RuleValue::Number(v.step()),
-        Value::BloodPressure { systolic, diastolic, .. } => {
-            RuleValue::Pressure { sys: systolic.step(), dia: diastolic.step() }
-        }
-        Value::Rate(v) => RuleValue::Number(v.step()),
-        Value::Saturation(v) => RuleValue::Number(v.step()),
-        Value::Temperature(v) => RuleValue::Number(v.step()),
-        Value::Mass(v) => RuleValue::Number(v.step()),
-    }
-}
-
-/// Beyond the device's range ranks past the outermost limit: the extreme of what is possible (A9),
-/// implausible on the dangerous side, so that it raises and never clears.
-fn beyond_range(quantity: RuleQuantity, reason: Absent) -> Option<RuleValue> {
-    let above = match reason {
-        Absent::AboveRange => true,
-        Absent::BelowRange => false,
-        _ => return None,
-    };
-    Some(match (quantity, above) {
-        (RuleQuantity::Glucose | RuleQuantity::Cgm, true) => RuleValue::High,
-        (RuleQuantity::Glucose | RuleQuantity::Cgm, false) => RuleValue::Low,
-        (RuleQuantity::Pressure, true) => RuleValue::Pressure { sys: 300, dia: 200 },
-        (RuleQuantity::Pressure, false) => RuleValue::Pressure { sys: 20, dia: 10 },
-        (RuleQuantity::Pulse, true) => RuleValue::Number(300),
-        (RuleQuantity::Pulse, false) => RuleValue::Number(20),
-        (RuleQuantity::Temperature, true) => RuleValue::Number(450),
-        (RuleQuantity::Saturation, false) => RuleValue::Number(50),
-        // Nobody watches these sides.
-        _ => return None,
-    })
-}
-
-/// Another device's pulse within two minutes is more than 20 away (A9).
-fn differs_from_other(
-    q: &impl Queries,
-    patient: &str,
-    case: &Case<'_>,
-) -> Result<bool, StoreError> {
-    let Ok(Value::Rate(rate)) = case.observation.reading.value else { return Ok(false) };
-    let at = case.observation.measured;
-    let (rows, _) = observation::series(
-        q,
-        patient,
-        Quantity::PulseRate,
-        at.plus_seconds(-OTHER_PULSE_S),
-        at.plus_seconds(OTHER_PULSE_S + 1),
-    )?;
-    Ok(rows.iter().map(|r| &r.stored.observation).any(|o| match o.reading.value {
-        Ok(Value::Rate(other)) => {
-            o.device != case.observation.device
-                && (other.step() - rate.step()).abs() > OTHER_PULSE_STEPS
-        }
-        _ => false,
-    }))
-}
-
-/// Writes a change of a rule into the patient's alert and tells it.
-fn transition(
-    tx: &Tx<'_>,
-    patient: &str,
-    tr: &Transition,
-    case: Option<&Case<'_>>,
-) -> Result<(), StoreError> {
-    let at = UnixMillis::from_seconds(i64::from(tr.t));
-    let rule = tr.rule.as_str();
-    let id = case.map(|c| c.observation.id);
-    let existing = alert::open(tx, patient, rule)?;
-    if existing.is_none() && tr.to == Phase::Idle && tr.from == Phase::Idle {
-        return Ok(());
-    }
-    let mut row = existing.unwrap_or_else(|| alert::Alert {
-        id: alert_id(rule, RULES_VERSION, patient, id),
-        patient: patient.to_owned(),
-        rule: rule.to_owned(),
-        level: tr.level.as_str().to_owned(),
-        state: tr.to.as_str().to_owned(),
-        late: tr.late,
-        observation_seq: None,
-        raised: at,
-        measured: None,
-        changed: at,
-        acked: None,
-        acked_by: None,
-        history: Vec::new(),
-    });
-    let met = !matches!(
-        tr.reason,
-        Reason::NotConfirmed | Reason::Rearmed | Reason::Superseded | Reason::Off | Reason::Ack
-    );
-    if let (true, Some(case)) = (met, case) {
-        row.observation_seq = case.observation_seq;
-        row.measured = Some(case.observation.measured);
-    }
-    row.level = tr.level.as_str().to_owned();
-    row.state = tr.to.as_str().to_owned();
-    row.late = tr.late;
-    row.changed = at;
-    match (tr.reason, tr.to) {
-        (Reason::Ack, _) => (row.acked, row.acked_by) = (Some(at), Some("staff".to_owned())),
-        // A new episode or a rise is seen by nobody yet.
-        (_, Phase::Active) => (row.acked, row.acked_by) = (None, None),
-        _ => {}
-    }
-    row.history.push(json!({
-        "t": local::rfc3339(at), "level": tr.level.as_str(), "from": tr.from.as_str(),
-        "to": tr.to.as_str(), "reason": tr.reason.as_str(), "late": tr.late, "observation": id,
-    }));
-    alert::put(tx, &row)?;
-    let body = Body::Alert(message::Alert {
-        rule: rule.to_owned(),
-        level: tr.level.as_str().to_owned(),
-        from: tr.from.as_str().to_owned(),
-        to: tr.to.as_str().to_owned(),
-        reason: tr.reason.as_str().to_owned(),
-        at: local::rfc3339(at),
-        late: tr.late,
-        observation: id,
-    });
-    let patient = Some(patient.to_owned());
-    let message =
-        Outgoing { lane: Lane::Alerts, id: row.id, patient, body, created: at, expires: None };
-    outbox::push(tx, &message)?;
-    Ok(())
-}
-
-/// Sends a notification its way: to the patient through outreach, else as a message.
-fn notification(
-    tx: &Tx<'_>,
-    patient: &str,
-    n: &Notification,
-    case: Option<&Case<'_>>,
-    limits: &Limits,
-    out: &mut Vec<PatientNotice>,
-) -> Result<(), StoreError> {
-    // A timer speaks of the reading that raised its alert.
-    let stored = match (case, n.rule) {
-        (None, Source::Rule(rule)) => match alert::open(tx, patient, rule.as_str())? {
-            Some(alert::Alert { observation_seq: Some(seq), .. }) => {
-                match observation::get(tx, seq) {
-                    Ok(stored) => stored,
-                    Err(StoreError::Row { .. }) => None,
-                    Err(error) => return Err(error),
-                }
-            }
-            _ => None,
-        },
-        _ => None,
-    };
-    let about = case.map(|c| c.observation).or(stored.as_ref().map(|s| &s.observation));
-    if n.to == Recipient::Patient {
-        let observation = about.map(|o| o.id);
-        out.push(PatientNotice { patient: patient.to_owned(), notification: *n, observation });
-        return Ok(());
-    }
-    let at = UnixMillis::from_seconds(i64::from(n.t));
-    tell(tx, Some(patient), n, about.map(|o| (o, o.id)), limits, at)
-}
-
-/// A message to staff or hub. Without a patient where nobody has claimed the reading.
-fn tell(
-    tx: &Tx<'_>,
-    patient: Option<&str>,
-    n: &Notification,
-    about: Option<(&Observation, Uuid)>,
-    limits: &Limits,
-    created: UnixMillis,
-) -> Result<(), StoreError> {
-    let at = UnixMillis::from_seconds(i64::from(n.t));
-    let step = n.step.map_or_else(String::new, |s| s.to_string());
-    let (to, rule, kind) = (n.to.as_str(), n.rule.as_str(), n.kind.as_str());
-    let id = about.map(|(_, id)| id);
-    let words = [patient.unwrap_or(""), to, rule, n.level.as_str(), kind, &step];
-    let body = Body::Notice(message::Notice {
-        to: to.to_owned(),
-        rule: rule.to_owned(),
-        level: n.level.as_str().to_owned(),
-        notice: kind.to_owned(),
-        step: n.step,
-        at: local::rfc3339(at),
-        late: n.late,
-        reason: wording::reason(n, about.map(|(o, _)| o), limits),
-        observation: id,
-    });
-    let message = Outgoing {
-        lane: Lane::Alerts,
-        id: notice_id(&words, i64::from(n.t), id),
-        patient: patient.map(str::to_owned),
-        body,
-        created,
-        expires: None,
-    };
-    outbox::push(tx, &message)?;
-    Ok(())
 }

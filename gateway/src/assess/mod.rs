@@ -2,7 +2,7 @@
 
 pub mod days;
 
-mod claims;
+pub mod desk;
 
 pub mod live;
 

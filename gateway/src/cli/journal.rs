@@ -1,5 +1,5 @@
-//! `hearth journal export | verify | stats`: what the gateway knows, read beside a running daemon or without
-//! one. This is the logic; the command line calls it with a [`Reader`] and where to write.
+//! `hearth journal export | verify | stats`: what the gateway knows, read beside a running daemon
+//! or without one. This is the logic; the command line calls it with a [`Reader`] and where to write.
 
 mod command;
 
@@ -68,7 +68,8 @@ pub struct Exports {
     pub damaged: u64,
 }
 
-/// Writes the journal, oldest first: a line for each observation, and one for each raw row without any.
+/// Writes the journal, oldest first: a line for each observation, and one for each raw row without
+/// any.
 ///
 /// # Errors
 /// See [`JournalError`].

@@ -1,9 +1,9 @@
-//! One delivery of arrivals inside one transaction: raw rows, observations, owners, messages, then the
-//! alert rules over what was new, sorted by measured time.
+//! One delivery of arrivals inside one transaction: raw rows, observations, owners, messages, then
+//! the alert rules over what was new, sorted by measured time.
 //!
-//! Duplicates: a payload all of whose readings are already held leaves no raw row (its octets are in the
-//! journal already, they are part of its id); it is counted for its device. So ten thousand records
-//! sent again cost ten thousand look-ups and one counter.
+//! Duplicates: a payload all of whose readings are already held leaves no raw row (its octets are
+//! in the journal already, they are part of its id); it is counted for its device. So ten thousand
+//! records sent again cost ten thousand look-ups and one counter.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use crate::store::attribution::{self, Method};
 use crate::store::device::{self, Sighting};
 use crate::store::journal::{self, RowOutcome};
 use crate::store::observation::{self, Observation, Standing};
-use crate::store::{StoreError, Tx, counter};
+use crate::store::{StoreError, Tx, counter, meal};
 
 /// A context record belongs to a reading received within this time: record numbers restart.
 const CONTEXT_S: i64 = 86_400;
@@ -197,12 +197,12 @@ impl<'a, 's> Batch<'a, 's> {
         arrival: &Arrival,
         row: Option<i64>,
         sequence: Sequence,
-        meal: Option<MealContext>,
+        said: Option<MealContext>,
     ) -> Result<Outcome, StoreError> {
         let record = Record { slot: Slot::Unsaid, sequence: Some(sequence), stamp: None };
         let id = Identity::of(arrival, record, self.around.gateway).whole();
         let since = arrival.received.wall.plus_seconds(-CONTEXT_S);
-        let reading = observation::glucose_of(self.tx, &arrival.device, sequence, since)?;
+        let reading = meal::glucose_of(self.tx, &arrival.device, sequence, since)?;
         if let (None, Some(earlier)) = (reading, journal::known(self.tx, &id)?)
             && Some(earlier) != row
         {
@@ -210,16 +210,16 @@ impl<'a, 's> Batch<'a, 's> {
         }
         let journal_seq = self.row(arrival, row, RowOutcome::Noted, None)?;
         journal::remember(self.tx, &id, journal_seq)?;
-        let context = observation::Context {
+        let context = meal::Context {
             journal_seq,
             device: arrival.device.clone(),
             sequence,
-            meal,
+            meal: said,
             received: arrival.received.wall,
             observation_seq: reading,
         };
-        observation::keep_context(self.tx, &context)?;
-        if let (Some(seq), Some(_)) = (reading, meal) {
+        meal::keep_context(self.tx, &context)?;
+        if let (Some(seq), Some(_)) = (reading, said) {
             message::push_revision(self.tx, seq, arrival.received.wall)?;
         }
         Ok(Outcome::Noted { journal_seq })
@@ -363,21 +363,20 @@ impl<'a, 's> Batch<'a, 's> {
                 at: arrival.received.wall,
             },
         )?;
-        let mut meal = observation.reading.meal;
+        let mut known = observation.reading.meal;
         if let (Some(sequence), Quantity::Glucose) =
             (observation.sequence, observation.reading.quantity)
         {
             let since = arrival.received.wall.plus_seconds(-CONTEXT_S);
-            let waiting =
-                observation::join_context(self.tx, &arrival.device, sequence, since, seq)?;
-            meal = waiting.or(meal);
+            let waiting = meal::join_context(self.tx, &arrival.device, sequence, since, seq)?;
+            known = waiting.or(known);
         }
-        message::push(self.tx, &observation, patient, meal, arrival.received.wall)?;
+        message::push(self.tx, &observation, patient, known, arrival.received.wall)?;
         self.sighting(arrival, |s| {
             s.clock_trust = Some(observation.clock);
             s.last_sequence = observation.sequence.map(|n| n.0).or(s.last_sequence);
         });
-        observation.reading.meal = meal;
+        observation.reading.meal = known;
         self.item(arrival, Some(seq), observation, ahead, decision)
     }
 
@@ -536,7 +535,8 @@ impl<'a, 's> Batch<'a, 's> {
 }
 
 /// Of stored records whose time is not known, handed over together, only the one with the highest
-/// number can have been measured just now (`clinical-rules` B6: such readings alarm if received live).
+/// number can have been measured just now (`clinical-rules` B6: such readings alarm if received
+/// live).
 fn stale(items: &[Item]) -> Vec<bool> {
     let key = |i: &Item| (i.delivery, i.observation.reading.quantity as u8);
     let timeless = |i: &Item| {

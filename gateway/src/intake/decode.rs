@@ -1,4 +1,5 @@
-//! A payload, of the air or of a file, in one form: readings with their stamps, or what else it says.
+//! A payload, of the air or of a file, in one form: readings with their stamps, or what else it
+//! says.
 
 use hearth_shared::assess::plausibility::{self, Plausibility};
 use hearth_shared::device::{Sequence, UserSlot};

@@ -1,4 +1,5 @@
-//! What intake must know of devices, owners and zones, read once and kept until a command changes it.
+//! What intake must know of devices, owners and zones, read once and kept until a command changes
+//! it.
 
 use std::collections::BTreeMap;
 
@@ -67,8 +68,8 @@ impl Directory {
         }
     }
 
-    /// The zone of a device's clock (its own, its only owner's, the gateway's), and since when it is
-    /// on the roster.
+    /// The zone of a device's clock (its own, its only owner's, the gateway's), and since when it
+    /// is on the roster.
     ///
     /// # Errors
     /// What the store answered.

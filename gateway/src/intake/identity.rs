@@ -1,9 +1,9 @@
 //! The same record twice: an id that does not depend on who received it, when, or in which zone.
 //!
-//! UUIDv5 over canonical octets: device, service, user slot, record number, the stamp as sent and the
-//! payload itself, then the place of the value within it. Two gateways that hear one meter make one
-//! id. What has neither a stamp nor a record number (a plain scale) would make two weighings one:
-//! there gateway, boot, connection and position take part, and the id is *weak*.
+//! UUIDv5 over canonical octets: device, service, user slot, record number, the stamp as sent and
+//! the payload itself, then the place of the value within it. Two gateways that hear one meter make
+//! one id. What has neither a stamp nor a record number (a plain scale) would make two weighings
+//! one: there gateway, boot, connection and position take part, and the id is *weak*.
 
 use hearth_shared::device::Sequence;
 use uuid::Uuid;

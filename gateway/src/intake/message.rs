@@ -8,7 +8,7 @@ use serde_json::Number;
 use crate::outreach::local;
 use crate::store::observation::{self, Observation};
 use crate::store::outbox::{self, Outgoing};
-use crate::store::{StoreError, Tx, attribution};
+use crate::store::{StoreError, Tx, attribution, meal};
 use crate::uplink::message::{self, Body, Lane};
 
 /// Numbers a new observation for its lane.
@@ -25,8 +25,8 @@ pub fn push(
     send(tx, o, patient, (meal, 0), created)
 }
 
-/// Tells an observation again after its owner or its circumstances changed. One that does not fit its
-/// checksum any more is not told.
+/// Tells an observation again after its owner or its circumstances changed. One that does not fit
+/// its checksum any more is not told.
 ///
 /// # Errors
 /// What the store answered.
@@ -37,8 +37,8 @@ pub fn push_revision(tx: &Tx<'_>, seq: i64, created: UnixMillis) -> Result<(), S
         Err(error) => return Err(error),
     };
     let (patient, decisions) = attribution::owner(tx, seq)?;
-    let (meal, contexts) = observation::context(tx, seq)?;
-    let meal = meal.or(stored.observation.reading.meal);
+    let (later, contexts) = meal::context(tx, seq)?;
+    let meal = later.or(stored.observation.reading.meal);
     let revision = decisions.saturating_sub(1) + contexts;
     send(tx, &stored.observation, patient.as_deref(), (meal, revision), created)
 }

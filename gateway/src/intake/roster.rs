@@ -1,5 +1,5 @@
-//! Whose device it was when the reading was taken. A guess is never made: what is not certain waits in
-//! the claim tray.
+//! Whose device it was when the reading was taken. A guess is never made: what is not certain waits
+//! in the claim tray.
 
 use hearth_shared::time::UnixMillis;
 

@@ -14,8 +14,8 @@
 //! | then: more than 10 min after reception, or 400 days before pairing | reception | `suspect` |
 //! | then: up to 10 min after reception | reception | as it was |
 //!
-//! A corrected stamp that would lie in the future although the stamp itself does not was taken before
-//! the device's clock was set back: the stamp stands, `unchecked`, its error unknown.
+//! A corrected stamp that would lie in the future although the stamp itself does not was taken
+//! before the device's clock was set back: the stamp stands, `unchecked`, its error unknown.
 
 use hearth_shared::time::{ClockTrust, UnixMillis};
 use jiff::Timestamp;
@@ -176,8 +176,8 @@ fn oldest(case: &Case<'_>) -> UnixMillis {
     case.paired.plus_seconds(-BEFORE_PAIRING_S)
 }
 
-/// The stamp in the zone. A face the clock showed twice is the one just before reception if there is
-/// one, else the first; a face it never showed is moved by the gap.
+/// The stamp in the zone. A face the clock showed twice is the one just before reception if there
+/// is one, else the first; a face it never showed is moved by the gap.
 fn instant(case: &Case<'_>, difference: Option<i64>) -> (UnixMillis, bool) {
     let face = match case.stamp {
         Stamp::None => return (case.received.wall, false),

@@ -28,6 +28,7 @@ pub mod templates;
 
 pub use tasks::{finish_task, raise_task};
 
+pub(crate) use tasks::ask_missing;
 use tasks::ask_staff;
 
 use governor::{Candidate, Facts, Kind, Language, Level, Missing, Ruling, Sent};

@@ -2,8 +2,8 @@
 
 use hearth_shared::time::UnixMillis;
 
-use super::governor::Missing;
-use super::id_of;
+use super::governor::{Language, Missing};
+use super::{Context, id_of, patient_facts};
 use crate::clock::Now;
 use crate::store::patient::Patient;
 use crate::store::task::{self, Task};
@@ -12,6 +12,33 @@ use crate::uplink::message::{self, Body, Lane};
 
 /// The same missing fact is asked of staff again only after so long, in seconds.
 const ASK_STAFF_AGAIN_S: i64 = 7 * 86_400;
+
+/// Asks staff for what keeps a patient from getting prompts, before anybody waits for one.
+///
+/// # Errors
+/// What the store answered.
+pub(crate) fn ask_missing(
+    tx: &Tx<'_>,
+    ctx: &Context<'_>,
+    patient: &Patient,
+    now: Now,
+) -> Result<(), StoreError> {
+    let facts = patient_facts(ctx, patient);
+    if facts.consent == Some(false) || !facts.monitored {
+        return Ok(());
+    }
+    let missing = [
+        (facts.consent.is_none(), Missing::Consent),
+        (facts.language == Language::Unknown, Missing::Language),
+        (facts.language == Language::WithoutText, Missing::TextInLanguage),
+        (facts.zone.is_none(), Missing::Zone),
+    ];
+    // The first suffices: the next is asked once it is known.
+    match missing.into_iter().find(|(is_missing, _)| *is_missing) {
+        Some((_, what)) => ask_staff(tx, patient, what, now),
+        None => Ok(()),
+    }
+}
 
 /// One task for staff to find out what is missing, not more often than once a week.
 pub(super) fn ask_staff(

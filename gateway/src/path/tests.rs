@@ -516,7 +516,7 @@ fn a_fault_at_any_step_leaves_all_or_nothing_and_the_retry_ends_the_same() {
     let tables =
         ["journal", "observation", "attribution", "series", "alert", "alert_state", "outbox"];
     let mut failed = 0;
-    for n in (1..60).chain([75, 90, 120, 150]) {
+    for n in (1..24).chain([31, 40, 52, 67, 75, 90, 120, 150]) {
         let mut world = World::new();
         let mut steps = String::from(
             "create temp table countdown (n integer); create temp table fault (x);
@@ -558,7 +558,7 @@ fn a_fault_at_any_step_leaves_all_or_nothing_and_the_retry_ends_the_same() {
         );
         assert_eq!(lanes, ["1 0", "2 0"], "step {n}");
     }
-    assert!(failed > 50, "{failed}");
+    assert!(failed > 25, "{failed}");
 }
 
 fn command(id: &str, verb: &str, with: &str) -> Command {

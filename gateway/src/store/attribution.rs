@@ -84,7 +84,8 @@ pub fn decide(tx: &Tx<'_>, d: &Decision<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Writes a later decision: the earlier ones stay as history, the time of measurement does not change.
+/// Writes a later decision: the earlier ones stay as history, the time of measurement does not
+/// change.
 ///
 /// # Errors
 /// What SQLite answered.

@@ -33,8 +33,8 @@ pub struct Checked {
 /// Findings beyond this many of one kind are counted, not listed.
 const LISTED_MAX: usize = 50;
 
-/// Checks everything: the file's structure, every checksum, the numbers of the lanes, references, and that
-/// each series is what the decisions say.
+/// Checks everything: the file's structure, every checksum, the numbers of the lanes, references,
+/// and that each series is what the decisions say.
 ///
 /// # Errors
 /// What SQLite answered where a check could not be made at all.

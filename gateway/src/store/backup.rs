@@ -1,8 +1,8 @@
 //! A consistent copy of the database while it is in use, and the way back.
 //!
-//! A backup is a folder with the copy (`hearth.db`) and a manifest (`manifest.json`: schema, size, CRC-32
-//! of the whole file, last number of the journal). Restoring goes to a place where no database is; one
-//! that is there is kept beside it, and a running daemon's is refused.
+//! A backup is a folder with the copy (`hearth.db`) and a manifest (`manifest.json`: schema, size,
+//! CRC-32 of the whole file, last number of the journal). Restoring goes to a place where no
+//! database is; one that is there is kept beside it, and a running daemon's is refused.
 
 use std::fs::File;
 use std::io::{BufReader, Read as _};
@@ -174,12 +174,13 @@ pub struct Restored {
     pub kept: Option<PathBuf>,
 }
 
-/// Puts the backup in `folder` at `to`. A database that is there is kept as `<to>.before-restore-<time>`;
-/// `now_s` names it.
+/// Puts the backup in `folder` at `to`. A database that is there is kept as
+/// `<to>.before-restore-<time>`; `now_s` names it.
 ///
 /// # Errors
-/// [`StoreError::InUse`] while a daemon runs on `to`; [`BackupError::Differs`] where the copy is not what
-/// its manifest says; [`StoreError::Newer`] where it is of a newer version. Then nothing has changed.
+/// [`StoreError::InUse`] while a daemon runs on `to`; [`BackupError::Differs`] where the copy is
+/// not what its manifest says; [`StoreError::Newer`] where it is of a newer version. Then nothing
+/// has changed.
 pub fn restore(folder: &Path, to: &Path, now_s: i64) -> Result<Restored, BackupError> {
     let copy = folder.join(DATABASE);
     let manifest = read_manifest(folder)?;

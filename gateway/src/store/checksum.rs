@@ -1,5 +1,5 @@
-//! CRC-32 over the columns of a row in one canonical form: every column is preceded by its type, and
-//! text and blobs by their length, so that no two rows share an encoding.
+//! CRC-32 over the columns of a row in one canonical form: every column is preceded by its type,
+//! and text and blobs by their length, so that no two rows share an encoding.
 
 /// Collects columns in order.
 #[derive(Default)]

@@ -1,4 +1,5 @@
-//! What was counted: duplicates, quarantined payloads, losses. Nothing vanishes without a number here.
+//! What was counted: duplicates, quarantined payloads, losses. Nothing vanishes without a number
+//! here.
 
 use hearth_shared::time::UnixMillis;
 use rusqlite::{OptionalExtension, params};

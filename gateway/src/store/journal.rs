@@ -1,5 +1,5 @@
-//! What arrived, before anybody judged it. Only `outcome` and `detail` of a row ever change; the rest
-//! is under its checksum.
+//! What arrived, before anybody judged it. Only `outcome` and `detail` of a row ever change; the
+//! rest is under its checksum.
 
 use hearth_shared::time::UnixMillis;
 use rusqlite::{OptionalExtension, Row, params};
@@ -308,8 +308,8 @@ pub fn get(q: &impl Queries, seq: i64) -> Result<Option<Stored>, StoreError> {
     statement.query_row([seq], |row| Ok(stored(row))).optional()?.transpose()
 }
 
-/// Up to `limit` rows after `after` that nobody has judged, oldest first; a row that does not fit its
-/// checksum stands as an error in its place.
+/// Up to `limit` rows after `after` that nobody has judged, oldest first; a row that does not fit
+/// its checksum stands as an error in its place.
 ///
 /// # Errors
 /// What SQLite answered.
@@ -425,7 +425,8 @@ pub fn release(tx: &Tx<'_>, device: &str, reason: &str) -> Result<usize, StoreEr
     )?)
 }
 
-/// Stands in for a raw row that was damaged or is gone: empty, quarantined, with a checksum of its own.
+/// Stands in for a raw row that was damaged or is gone: empty, quarantined, with a checksum of its
+/// own.
 ///
 /// # Errors
 /// What SQLite answered.

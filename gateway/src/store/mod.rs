@@ -19,6 +19,7 @@ pub mod counter;
 pub mod device;
 pub mod journal;
 pub mod listing;
+pub mod meal;
 pub mod need;
 pub mod observation;
 pub mod open;
@@ -68,7 +69,8 @@ pub enum StoreError {
     },
     /// The database was written by a newer version.
     #[error(
-        "{} has schema {found}, this version of hearth knows up to {known}: install the newer version",
+        "{} has schema {found}, this version of hearth knows up to {known}: \
+         install the newer version",
         path.display()
     )]
     Newer {
@@ -77,6 +79,20 @@ pub enum StoreError {
         /// Its schema version.
         found: i64,
         /// The newest version known here.
+        known: i64,
+    },
+    /// The database was written by an older version and only read here.
+    #[error(
+        "{} has schema {found}, this version of hearth needs {known}: start the gateway once, \
+         it migrates the file",
+        path.display()
+    )]
+    Older {
+        /// The database.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The version needed.
         known: i64,
     },
     /// The file is a database, but not Hearth's.
@@ -89,7 +105,8 @@ pub enum StoreError {
     },
     /// The database is damaged.
     #[error(
-        "{} is damaged ({}): start with --salvage to move it aside and keep every row that is whole, or restore a backup",
+        "{} is damaged ({}): start with --salvage to move it aside and keep every row that is \
+         whole, or restore a backup",
         path.display(), findings.join("; ")
     )]
     Damaged {
@@ -154,7 +171,8 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-/// Commits between two looks at the length of the log; a commit of a full batch adds some hundred pages.
+/// Commits between two looks at the length of the log; a commit of a full batch adds some hundred
+/// pages.
 const CHECKPOINT_EVERY: u32 = 4;
 
 /// The single writer of the database file.
@@ -235,8 +253,9 @@ impl Store {
         }
     }
 
-    /// Moves the log into the database once it is long. What was just committed is durable in the log, so
-    /// nothing that goes wrong here takes it back; after a failed sync the handle is closed.
+    /// Moves the log into the database once it is long. What was just committed is durable in the
+    /// log, so nothing that goes wrong here takes it back; after a failed sync the handle is
+    /// closed.
     fn checkpoint(&mut self) {
         self.commits = self.commits.wrapping_add(1);
         if !self.commits.is_multiple_of(CHECKPOINT_EVERY) || self.place.path().is_none() {
@@ -263,8 +282,8 @@ impl Store {
         }
     }
 
-    /// Closes the handle without a checkpoint: after a failed sync SQLite's cache may hold pages the
-    /// disk does not.
+    /// Closes the handle without a checkpoint: after a failed sync SQLite's cache may hold pages
+    /// the disk does not.
     fn abandon(&mut self) {
         if let Some(connection) = self.connection.take() {
             drop(connection);

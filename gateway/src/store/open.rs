@@ -84,8 +84,8 @@ impl Place {
     }
 }
 
-/// Holds a database in memory while no [`Store`] does: the disk that outlives a crash of the process
-/// in a simulation. Dropping it (and every store on it) forgets everything.
+/// Holds a database in memory while no [`Store`] does: the disk that outlives a crash of the
+/// process in a simulation. Dropping it (and every store on it) forgets everything.
 #[derive(Debug)]
 pub struct MemoryDisk {
     name: String,
@@ -173,8 +173,8 @@ impl Reader {
         let connection = place.connect(flags)?;
         let found = identify(&connection, &place).map_err(|e| name_place(e, &place))?;
         if found != SCHEMA {
-            // An older schema lacks tables that the queries name; the daemon migrates it at its start.
-            return Err(StoreError::Newer { path: path.to_owned(), found, known: SCHEMA });
+            // It lacks tables that the queries name; only the writer migrates.
+            return Err(StoreError::Older { path: path.to_owned(), found, known: SCHEMA });
         }
         reading(connection)
     }
@@ -244,6 +244,17 @@ fn identify(connection: &Connection, place: &Place) -> Result<i64, StoreError> {
     let tables: i64 =
         connection.query_row("select count(*) from sqlite_schema", [], |row| row.get(0))?;
     let path = || place.path().map_or_else(|| PathBuf::from("memory"), Path::to_path_buf);
+    let ours: i64 = connection.query_row(
+        "select count(*) from sqlite_schema
+         where type = 'table' and name in ('journal', 'observation', 'outbox')",
+        [],
+        |row| row.get(0),
+    )?;
+    if ours == 3 && (id != APPLICATION_ID || version == 0) {
+        // Our tables under another mark: the first page is damaged, not somebody else's.
+        let finding = format!("application id {id:#x}, schema {version}");
+        return Err(StoreError::Damaged { path: path(), findings: vec![finding] });
+    }
     if id != APPLICATION_ID && (tables > 0 || id != 0) {
         return Err(StoreError::Foreign { path: path(), found: id });
     }
@@ -263,7 +274,8 @@ fn settle(connection: &Connection, place: &Place) -> Result<(), StoreError> {
     if place.path().is_some() {
         connection.pragma_update(None, "journal_mode", "wal")?;
         assert_text(connection, "journal_mode", "wal")?;
-        // SQLite's own checkpoint hides a failed sync; `Store::transaction` does it where it is seen.
+        // SQLite's own checkpoint hides a failed sync; `Store::transaction` does it where it is
+        // seen.
         connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
         connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
         assert_setting(connection, "wal_autocheckpoint", 0)?;

@@ -1,4 +1,5 @@
-//! A row that is written only to prove that writing works: the watchdog's heartbeat is earned by it.
+//! A row that is written only to prove that writing works: the watchdog's heartbeat is earned by
+//! it.
 
 use hearth_shared::time::UnixMillis;
 

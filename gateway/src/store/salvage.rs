@@ -1,9 +1,9 @@
-//! A damaged file is moved aside and every row that is whole goes into a new one. What is not whole is
-//! counted and listed; no value is taken over that does not fit its checksum.
+//! A damaged file is moved aside and every row that is whole goes into a new one. What is not whole
+//! is counted and listed; no value is taken over that does not fit its checksum.
 //!
-//! An observation that is damaged while its raw row is whole is decoded again at the next start, under the
-//! same id. A missing raw row of a whole observation is replaced by an empty, quarantined one.
-//! The new file is complete before the old one is moved, so a crash in between loses neither.
+//! An observation that is damaged while its raw row is whole is decoded again at the next start,
+//! under the same id. A missing raw row of a whole observation is replaced by an empty, quarantined
+//! one. The new file is complete before the old one is moved, so a crash in between loses neither.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -86,8 +86,8 @@ pub(super) fn salvage(path: &Path, now_s: i64) -> Result<SalvageReport, StoreErr
 const PAGE: usize = 4096;
 const HEADER: usize = 100;
 
-/// Copies the damaged file and puts the pages of the table of tables of a fresh file into the copy: both
-/// were made by the same statements in the same order, so every table begins on the same page.
+/// Copies the damaged file and puts the pages of the table of tables of a fresh file into the copy:
+/// both were made by the same statements in the same order, so every table begins on the same page.
 fn graft_schema(path: &Path, fresh: &Path, to: &Path) -> std::io::Result<()> {
     let (mut octets, fresh) = (std::fs::read(path)?, std::fs::read(fresh)?);
     octets.resize(octets.len().next_multiple_of(PAGE), 0);
@@ -228,8 +228,8 @@ fn drop_damaged_observations(tx: &Tx<'_>, report: &mut SalvageReport) -> Result<
     Ok(())
 }
 
-/// Raw rows that once made an observation of which nothing is left are judged again, too; observations
-/// without a decision wait for one in the claim tray.
+/// Raw rows that once made an observation of which nothing is left are judged again, too;
+/// observations without a decision wait for one in the claim tray.
 fn orphans(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.transaction.execute_batch(
         "update journal set outcome = 0, detail = null
@@ -336,8 +336,8 @@ fn columns(connection: &Connection, table: &str) -> Result<Vec<String>, rusqlite
 
 type Each<'a> = dyn FnMut(Vec<Value>) -> Result<(), StoreError> + 'a;
 
-/// Reads every row that can be read: forwards, over unreadable stretches, and from the far side back.
-/// Returns whether there was an unreadable stretch.
+/// Reads every row that can be read: forwards, over unreadable stretches, and from the far side
+/// back. Returns whether there was an unreadable stretch.
 fn pump(
     old: &Connection,
     table: &str,
@@ -388,8 +388,8 @@ fn pump(
     }
 }
 
-/// Reads rows until the end or the first that cannot be read. Returns the last key, and whether the end
-/// was reached.
+/// Reads rows until the end or the first that cannot be read. Returns the last key, and whether the
+/// end was reached.
 fn stretch(
     old: &Connection,
     sql: &str,

@@ -370,6 +370,18 @@ fn pressure_is_judged_by_its_worse_series_with_the_evidence_of_both() {
 }
 
 #[test]
+fn unknown_consent_is_asked_of_staff_once_and_a_need_goes_to_a_nurse() {
+    let mut life = Life::new("unknown_consent_day", &Patient { prompts: None, ..ana() });
+    life.days(START - 14..START + 46, unchanged);
+    assert!(life.prompts().is_empty());
+    let tasks = life.tasks();
+    let kinds: Vec<_> = tasks.iter().map(|task| task.kind.as_str()).collect();
+    assert_eq!(kinds, ["consent", "call"]);
+    let why = "No prompt was sent: it is not known whether the patient agrees to prompts.";
+    assert!(tasks[1].reason.ends_with(why), "{}", tasks[1].reason);
+}
+
+#[test]
 fn before_the_clock_is_trusted_no_day_is_judged() {
     let mut life = Life::new("untrusted_day", &ana());
     let now = Now { trusted: false, ..at(START + 42, 600) };

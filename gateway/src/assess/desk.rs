@@ -1,29 +1,70 @@
-//! A person says whose a reading is. The decision joins the history, the time of measurement stays, and
-//! the reading then goes through the rules at that time.
+//! What commands tell the alert rules: acknowledgements, answers about symptoms, changed settings,
+//! and whose a reading is. A claim joins the history, the time of measurement stays, and the
+//! reading then goes through the rules at that time.
 
 use hearth_shared::time::UnixMillis;
 use uuid::Uuid;
 
-use super::live::{Case, Desk};
-use crate::control::execute::LiveAnswer;
+use super::live::{Case, Live, PatientNotice};
+use crate::clock::Now;
+use crate::control::execute::{LiveAlerts, LiveAnswer, LiveEvent};
 use crate::intake::{message, roster};
 use crate::store::attribution::{self, Decision, Method};
-use crate::store::{StoreError, Tx, device, observation};
+use crate::store::{StoreError, Tx, alert, device, observation};
+
+/// Carries commands to the rules, inside the command's transaction.
+#[derive(Debug)]
+pub struct Desk<'a> {
+    /// The engines.
+    pub live: &'a mut Live,
+    /// What patients are to be told.
+    pub notices: &'a mut Vec<PatientNotice>,
+}
+
+impl LiveAlerts for Desk<'_> {
+    fn event(
+        &mut self,
+        tx: &Tx<'_>,
+        patient: &str,
+        event: LiveEvent,
+        now: Now,
+    ) -> Result<LiveAnswer, StoreError> {
+        let at = now.wall;
+        match event {
+            LiveEvent::Acknowledge { rule, by } => {
+                if alert::open(tx, patient, rule.as_str())?.is_none() {
+                    let why = format!("No alert {} of this patient is open.", rule.as_str());
+                    return Ok(LiveAnswer::Ignored(why));
+                }
+                self.live.acknowledge(tx, patient, (rule, by), at, self.notices)?;
+            }
+            LiveEvent::Symptom(symptom) => {
+                self.live.symptom(tx, patient, symptom, at, self.notices)?;
+            }
+            LiveEvent::Settings => self.live.settings_changed(tx, patient, at, self.notices)?,
+            LiveEvent::Claim { observation, decided_by } => {
+                let claim = Claim { observation, patient, by: &decided_by };
+                return take_claim(tx, self, &claim, at);
+            }
+        }
+        Ok(LiveAnswer::Taken)
+    }
+}
 
 /// What a person says.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Claim<'a> {
+struct Claim<'a> {
     /// The reading.
-    pub(super) observation: Uuid,
+    observation: Uuid,
     /// Whose it is.
-    pub(super) patient: &'a str,
+    patient: &'a str,
     /// Id of the command.
-    pub(super) by: &'a str,
+    by: &'a str,
 }
 
 /// Takes a claim. An alert that the reading raised for somebody else stays until staff acknowledge
 /// it: it was told, and cannot be untold.
-pub(super) fn claim(
+fn take_claim(
     tx: &Tx<'_>,
     desk: &mut Desk<'_>,
     claim: &Claim<'_>,
