@@ -5,8 +5,8 @@
 //!              people ─► control ─┘            └─► control's answers
 //! ```
 //!
-//! At the end: sources first, then what has arrived is committed, then the uplink gets a bounded time, then the
-//! broker, then the control socket. What has not left stays in the database.
+//! At the end: sources first, then what has arrived is committed, then the uplink gets a bounded
+//! time, then the broker, then the control socket. What has not left stays in the database.
 
 use std::path::Path as FilePath;
 use std::sync::atomic::AtomicBool;
@@ -22,30 +22,26 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::exit::{Exit, Failure, plain};
 use crate::clock::{Clock, RequireSync};
 use crate::config::{Adapter, Config, Loaded};
-use crate::control::socket::{self, Access, SocketError};
+use crate::control::socket::{self, Access};
 use crate::radio::simulated::{Pace, RadioState, Simulated};
-use crate::store::SalvageReport;
-use crate::store::{Store, StoreError, StoreOptions};
+use crate::store::{Store, StoreOptions};
 use crate::writer::{WriteError, Writer};
 
 mod custody;
 mod desk;
+mod failures;
 mod health;
 mod links;
 mod log;
 mod rooms;
+mod timer;
 
 use desk::Desk;
+use failures::{ended, internal, salvage_sentence, socket_failure, store_failure};
 use health::Health;
-
-/// How often due work is looked for in real time; no rule has a step below a second.
-const TICK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often it is checked that no task has met a fault.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// How often the status topic learns what needs a look.
-const NOTES_EVERY: Duration = Duration::from_secs(30);
 
 /// How long sources may take to finish what they hold.
 const SOURCES_WITHIN: Duration = Duration::from_secs(5);
@@ -191,9 +187,10 @@ impl Gateway {
         } else {
             rooms::apply_household(&config, &writer, &clock).await?;
         }
-        let timer = timer(config.clone(), clock.clone(), writer.clone(), moments, sources.clone());
+        let timer =
+            timer::timer(config.clone(), clock.clone(), writer.clone(), moments, sources.clone());
         source_tasks.push(("timer", tokio::spawn(timer)));
-        let notes = tell_what_needs_a_look(desk.clone(), tell_notes, sources.clone());
+        let notes = timer::tell_what_needs_a_look(desk.clone(), tell_notes, sources.clone());
         source_tasks.push(("status", tokio::spawn(notes)));
 
         let control_stop = CancellationToken::new();
@@ -330,64 +327,6 @@ impl Gateway {
     }
 }
 
-/// Keeps the status topic informed of what somebody should see to.
-async fn tell_what_needs_a_look(
-    desk: Arc<Desk>,
-    notes: watch::Sender<Vec<String>>,
-    stop: CancellationToken,
-) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(NOTES_EVERY) => {}
-        }
-        if let Ok(report) = desk.report().await {
-            let found = crate::cli::status::needs_a_look(&report);
-            notes.send_if_modified(|known| {
-                let news = *known != found;
-                *known = found;
-                news
-            });
-        }
-    }
-}
-
-/// Does what is due in real time, unless a household holds the clock; applies the household file at its first moment.
-async fn timer(
-    config: Config,
-    clock: Clock,
-    writer: Writer,
-    mut moments: mpsc::Receiver<oneshot::Sender<()>>,
-    stop: CancellationToken,
-) {
-    let mut open = true;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            moment = moments.recv(), if open => match moment {
-                Some(done) => {
-                    if let Err(failure) = rooms::apply_household(&config, &writer, &clock).await {
-                        tracing::error!(reason = failure.sentence, "the household file was not applied");
-                    }
-                    let _ = done.send(());
-                }
-                None => open = false,
-            },
-            () = tokio::time::sleep(TICK_EVERY) => {
-                let waits = config.radio.adapter == Adapter::Simulated && !clock.was_driven();
-                if clock.is_driven() || waits {
-                    continue;
-                }
-                match writer.tick(clock.now()).await {
-                    Ok(_) | Err(WriteError::NoRoom(_)) => {}
-                    // The end of the writer is told by the writer.
-                    Err(WriteError::Fatal(_) | WriteError::Gone) => return,
-                }
-            }
-        }
-    }
-}
-
 async fn ended_by(task: impl Future<Output = Result<(), WriteError>>) {
     if let Err(error) = task.await {
         tracing::warn!(%error, "a source has ended");
@@ -421,81 +360,9 @@ fn listen_radio(config: &Config) -> Result<Option<UnixListener>, Failure> {
     socket::listen(&config.radio.socket, &access).map(Some).map_err(socket_failure)
 }
 
-fn socket_failure(error: SocketError) -> Failure {
-    let exit = match error {
-        SocketError::InUse { .. } => Exit::InUse,
-        _ => Exit::Io,
-    };
-    let failure = Failure::new(exit, format!("The gateway did not start: {error}."));
-    match exit {
-        Exit::InUse => {
-            failure.next("stop the other one, or give this one its own data_dir and socket")
-        }
-        _ => failure
-            .next("set control.socket or radio.socket to a path the gateway's user may write"),
-    }
-}
-
 fn open_store(config: &Config, clock: &Clock) -> Result<Store, Failure> {
     let mut options = StoreOptions::at(config.database());
     options.salvage = config.store.salvage;
     options.now_s = clock.now().wall.seconds();
     Store::open(&options).map_err(store_failure)
-}
-
-/// What a salvage kept and lost.
-fn salvage_sentence(report: &SalvageReport) -> String {
-    let sum = |rows: &std::collections::BTreeMap<String, u64>| rows.values().sum::<u64>();
-    format!(
-        "{} rows are kept, {} are lost, {} readings are decoded again; the damaged file is {}.",
-        sum(&report.kept),
-        sum(&report.lost),
-        report.decode_again,
-        report.moved_to.display()
-    )
-}
-
-/// Why the database cannot be used, with a next step for each cause.
-pub(crate) fn store_failure(error: StoreError) -> Failure {
-    let exit = match error {
-        StoreError::InUse { .. } => Exit::InUse,
-        _ => Exit::Store,
-    };
-    let mut text = error.to_string();
-    // The store's sentences carry their remedy behind a colon.
-    let next = match (&error, text.split_once(": ")) {
-        (
-            StoreError::InUse { .. }
-            | StoreError::Newer { .. }
-            | StoreError::Foreign { .. }
-            | StoreError::Damaged { .. },
-            Some((what, remedy)),
-        ) => {
-            let remedy = remedy.to_owned();
-            text = what.to_owned();
-            Some(remedy)
-        }
-        _ => None,
-    };
-    let failure = Failure::new(exit, format!("The gateway did not start: {text}."));
-    match next {
-        Some(remedy) => failure.next(remedy),
-        None => failure,
-    }
-}
-
-fn ended(end: Result<custody::End, oneshot::error::RecvError>) -> Failure {
-    match end {
-        Ok(custody::End::Fatal(why)) => {
-            Failure::new(Exit::Store, format!("The gateway had to stop: {why}."))
-                .next("look at disk and log; the next start reads what the disk kept")
-        }
-        Ok(custody::End::Done) => internal("the writer ended before its time"),
-        Err(_) => internal("the writer met a fault"),
-    }
-}
-
-fn internal(what: &str) -> Failure {
-    Failure::new(Exit::Internal, format!("The gateway had to stop: {what}."))
-        .next("start it again; nothing acknowledged is lost. Please report the lines of the log")
 }

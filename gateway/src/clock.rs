@@ -1,7 +1,7 @@
 //! The only reader of the wall clock; everything else is told the time.
 //!
-//! Two ways to run: the system's clock, or a clock driven by a simulated household, which moves only
-//! when it is told to and goes on in real time once the household has left.
+//! Two ways to run: the system's clock, or a clock driven by a simulated household, which moves
+//! only when it is told to and goes on in real time once the household has left.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hearth_shared::time::UnixMillis;
 
-/// No clock that shows less than this (2026-01-01T00:00:00Z) was ever set: Hearth did not exist then.
+/// No clock that shows less than this (2026-01-01T00:00:00Z) was ever set: Hearth did not exist
+/// then.
 pub const EARLIEST_PLAUSIBLE: UnixMillis = UnixMillis::from_seconds(1_767_225_600);
 
 /// How long one answer to "is the clock synchronised?" is believed.
@@ -19,8 +20,8 @@ const SYNC_CHECK_EVERY: Duration = Duration::from_secs(5);
 /// Left by systemd-timesyncd once the clock has been set from the network since boot.
 const TIMESYNCD: &str = "/run/systemd/timesync/synchronized";
 
-/// A running chronyd or ntpd writes its drift file only while it is synchronised; the pid file says that
-/// it runs in this boot.
+/// A running chronyd or ntpd writes its drift file only while it is synchronised; the pid file
+/// says that it runs in this boot.
 const DRIFT_FILES: [(&str, &str); 4] = [
     ("/run/chrony/chronyd.pid", "/var/lib/chrony/chrony.drift"),
     ("/run/chrony/chronyd.pid", "/var/lib/chrony/drift"),
@@ -163,7 +164,8 @@ impl Clock {
         self.trust_at(self.now().wall)
     }
 
-    /// A person says that the clock is right. Refused while it shows a moment before Hearth existed.
+    /// A person says that the clock is right. Refused while it shows a moment before Hearth
+    /// existed.
     pub fn confirm(&self) -> bool {
         if self.now().wall < EARLIEST_PLAUSIBLE {
             return false;
@@ -265,8 +267,8 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX >> 1).min(u64::MAX >> 1)
 }
 
-/// Time since boot from `/proc/uptime` ("12345.67 …", hundredths of a second); zero elsewhere, where the
-/// boot id is new with each start of the process.
+/// Time since boot from `/proc/uptime` ("12345.67 …", hundredths of a second); zero elsewhere,
+/// where the boot id is new with each start of the process.
 fn uptime() -> Duration {
     let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
     let (seconds, hundredths) = text

@@ -1,5 +1,5 @@
-//! The settings in `hearth.toml`, checked whole before anything starts: every problem at once, with its
-//! line, what was expected and what to do about it.
+//! The settings in `hearth.toml`, checked whole before anything starts: every problem at once,
+//! with its line, what was expected and what to do about it.
 
 use std::path::{Path, PathBuf};
 

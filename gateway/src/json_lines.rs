@@ -1,7 +1,8 @@
 //! One JSON object a line over a byte stream, with a limit: what the local sockets speak.
 //!
-//! A line that is too long or no UTF-8 is reported once and skipped to its end, so that the good line behind
-//! it still arrives. The end of the stream in the middle of a line drops that line: it was never complete.
+//! A line that is too long or no UTF-8 is reported once and skipped to its end, so that the good
+//! line behind it still arrives. The end of the stream in the middle of a line drops that line: it
+//! was never complete.
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 

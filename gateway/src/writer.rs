@@ -1,5 +1,6 @@
-//! The way to the one thread that owns the path's writer. Everybody asks through a bounded channel; what has
-//! arrived meanwhile is committed as one batch. The thread itself is [`crate::app`]'s.
+//! The way to the one thread that owns the path's writer. Everybody asks through a bounded
+//! channel; what has arrived meanwhile is committed as one batch. The thread itself is
+//! [`crate::app`]'s.
 
 use hearth_shared::time::UnixMillis;
 use tokio::sync::{mpsc, oneshot};
@@ -10,8 +11,8 @@ use crate::control::execute::{CommandResult, Origin};
 use crate::intake::{Arrival, Outcome};
 use crate::uplink::source::WriteRequest;
 
-/// Requests that may wait. Each source has one batch under way and each client one request: a few dozen at
-/// most; a full channel slows its source.
+/// Requests that may wait. Each source has one batch under way and each client one request: a few
+/// dozen at most; a full channel slows its source.
 pub const REQUESTS_MAX: usize = 64;
 
 /// Arrivals in one commit: at 0.1 ms each a batch takes about 50 ms, which no alert notices.

@@ -77,8 +77,8 @@ impl Custody {
         End::Done
     }
 
-    /// Commits these and every arrival that waits behind them, up to the cap, as one batch. The request that
-    /// ended the batch comes back.
+    /// Commits these and every arrival that waits behind them, up to the cap, as one batch. The
+    /// request that ended the batch comes back.
     fn arrivals(
         &mut self,
         mut batch: Vec<Arrival>,
@@ -142,7 +142,8 @@ impl Custody {
         }
     }
 
-    /// Writes of the uplink; what came in from the broker enters through the path like everything else.
+    /// Writes of the uplink; what came in from the broker enters through the path like everything
+    /// else.
     fn uplink(&mut self, request: WriteRequest, now: Now) {
         let WriteRequest { token, write, reply } = request;
         let done = match write {

@@ -1,5 +1,5 @@
-//! Sets up the rooms behind the writer: the path itself, what comes in from the broker, and the household of a
-//! first start.
+//! Sets up the rooms behind the writer: the path itself, what comes in from the broker, and the
+//! household of a first start.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ pub(super) fn path(store: Store, config: &Config) -> Result<Path, Failure> {
     let gateway_id = config.gateway.id.clone();
     let settings = PathSettings { gateway_id, zone, programmes: Arc::new(programmes(config)?) };
     Path::open(store, settings).map_err(|error| match error {
-        OpenError::Store(error) => super::store_failure(error),
+        OpenError::Store(error) => super::failures::store_failure(error),
         other => Failure::new(Exit::Internal, format!("The gateway did not start: {other}")),
     })
 }
@@ -66,7 +66,7 @@ pub(super) async fn apply_household(
     });
     let results = match applied.await {
         Ok(Ok(results)) => results,
-        Ok(Err(error)) => return Err(super::store_failure(error)),
+        Ok(Err(error)) => return Err(super::failures::store_failure(error)),
         Err(error) => return Err(Failure::new(Exit::Store, error.to_string())),
     };
     let done = results.iter().filter(|result| result.done).count();
@@ -102,7 +102,8 @@ pub(super) fn check(config: &Config) -> Result<(), Failure> {
     household(config, file, &text).map(drop)
 }
 
-/// Something came in from the broker: it is journalled, executed where it is a command, and answered.
+/// Something came in from the broker: it is journalled, executed where it is a command, and
+/// answered.
 pub(super) fn incoming(
     path: &mut Path,
     gateway: &str,

@@ -9,8 +9,9 @@ use crate::exchange::{alerts, trend};
 
 /// Evaluate cases of the trend rule NI-1, or of the alert rules, as JSON lines
 ///
-/// One case a line in, one answer a line out, keys sorted, no spaces, so that two implementations can be compared
-/// octet by octet. A malformed case is answered with an error in its place and the run goes on.
+/// One case a line in, one answer a line out, keys sorted, no spaces, so that two implementations
+/// can be compared octet by octet. A malformed case is answered with an error in its place and the
+/// run goes on.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     echo '{\"id\":1,\"plan\":{\"start\":20000},\"readings\":[]}' | hearth assess\n  \

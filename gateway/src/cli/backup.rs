@@ -42,7 +42,8 @@ impl Backup {
 
 /// Put a copy back in place of the database; the gateway must not run meanwhile
 ///
-/// The copy is checked against its manifest first. A database that is there is kept beside the restored one.
+/// The copy is checked against its manifest first. A database that is there is kept beside the
+/// restored one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  systemctl stop hearth\n  \
     hearth restore /var/lib/hearth/backups/2027-01-31\n  systemctl start hearth")]

@@ -11,8 +11,8 @@ use crate::config::{self, Adapter, Config, ConfigError, Loaded};
 
 /// Check a configuration file without starting anything
 ///
-/// All problems are reported at once, each with its line, what was expected and a suggestion. A good file is
-/// answered with what would start.
+/// All problems are reported at once, each with its line, what was expected and a suggestion. A
+/// good file is answered with what would start.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hearth check-config --config hearth.toml\n\n\
     Exit codes: 0 the file is good, 4 it is not")]

@@ -115,7 +115,8 @@ impl Daemon {
     }
 }
 
-/// Executes a command and prints what the gateway says: its sentence to people, the whole result to programs.
+/// Executes a command and prints what the gateway says: its sentence to people, the whole result
+/// to programs.
 pub(super) fn done(daemon: &Daemon, format: Format, verb: Verb) -> Result<Exit, Failure> {
     let result = daemon.execute(verb)?;
     if format.json {
@@ -168,7 +169,8 @@ pub(super) fn internal(what: impl std::fmt::Display) -> Failure {
         .next("check that the gateway runs the same version: hearth status, hearth --version")
 }
 
-/// An id that nobody else has: the kernel's random UUID; where there is none, time, process and a counter, hashed.
+/// An id that nobody else has: the kernel's random UUID; where there is none, time, process and a
+/// counter, hashed.
 pub fn fresh_id() -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
     static COUNTER: AtomicU32 = AtomicU32::new(0);

@@ -1,4 +1,5 @@
-//! Exit codes, and how a failure is told: one plain sentence, a code, a next step. Never a backtrace.
+//! Exit codes, and how a failure is told: one plain sentence, a code, a next step. Never a
+//! backtrace.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -58,7 +58,8 @@ fn after_help() -> String {
     )
 }
 
-/// What `hearth` can do. The explanation of each stands at its type; a second one here would replace it.
+/// What `hearth` can do. The explanation of each stands at its type; a second one here would
+/// replace it.
 #[derive(Debug, Subcommand)]
 #[allow(missing_docs)]
 pub enum Command {
@@ -91,7 +92,8 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are no failures; clap prints them, and usage errors, with colour as wished.
+            // Help and version are no failures; clap prints them, and usage errors, with colour as
+            // wished.
             let usage = error.use_stderr();
             let _ = error.print();
             return if usage { Exit::Usage } else { Exit::Ok }.into();

@@ -12,7 +12,7 @@ use crate::control::query::Listing;
 /// Start, show and stop care programmes of patients
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  hearth plan assign plan-1 --patient p1 --programme glucose-weekly\n  hearth plan list"
+    after_help = "Example:\n  hearth plan assign plan-1 --patient p1 --programme fasting-glucose-6w\n  hearth plan list"
 )]
 pub struct Plan {
     #[command(subcommand)]
@@ -23,7 +23,7 @@ pub struct Plan {
 enum Action {
     /// Start a programme for a patient
     #[command(
-        after_help = "Example:\n  hearth plan assign plan-1 --patient p1 --programme glucose-weekly"
+        after_help = "Example:\n  hearth plan assign plan-1 --patient p1 --programme fasting-glucose-6w"
     )]
     Assign {
         /// Plan id, chosen by you

@@ -43,7 +43,8 @@ pub fn open(path: &std::path::Path) -> Result<std::io::BufReader<std::fs::File>,
         .map_err(|error| Failure::file("read", path, &error))
 }
 
-/// What a stream of lines ended with; `None` where the reader of the output has gone, which is no failure.
+/// What a stream of lines ended with; `None` where the reader of the output has gone, which is no
+/// failure.
 ///
 /// # Errors
 /// Any other error of reading or writing.
@@ -60,7 +61,8 @@ pub fn colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
-/// Rows as JSON lines or as a table with these columns; `empty` is said to people when there are none.
+/// Rows as JSON lines or as a table with these columns; `empty` is said to people when there are
+/// none.
 ///
 /// # Errors
 /// See [`out`].

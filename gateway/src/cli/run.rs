@@ -9,9 +9,9 @@ use crate::app;
 
 /// Run the gateway
 ///
-/// The configuration is checked whole before anything starts. Ends cleanly on SIGTERM and SIGINT: sources first,
-/// then what has arrived is committed, then messages get a bounded time to leave; what has not left stays in the
-/// database.
+/// The configuration is checked whole before anything starts. Ends cleanly on SIGTERM and SIGINT:
+/// sources first, then what has arrived is committed, then messages get a bounded time to leave;
+/// what has not left stays in the database.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hearth run --config hearth.toml\n\n\
     Exit codes: 0 stopped by a signal, 4 the configuration is wrong, 6 the database cannot be used, \

@@ -96,8 +96,8 @@ fn identifier(key: &str, id: &str, f: &mut Findings<'_>) {
     }
 }
 
-/// Whether an id looks like a person's name: `AnnaSchmidt`, `Anna.Schmidt`, `Anna-Schmidt` (two capitalised
-/// words and nothing else).
+/// Whether an id looks like a person's name: `AnnaSchmidt`, `Anna.Schmidt`, `Anna-Schmidt` (two
+/// capitalised words and nothing else).
 pub fn looks_like_a_name(id: &str) -> bool {
     let mut words: Vec<String> = Vec::new();
     for c in id.chars() {

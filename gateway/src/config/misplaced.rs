@@ -1,4 +1,5 @@
-//! Keys that exist, but with another unit or in another table; and what can be checked of a file that does not read.
+//! Keys that exist, but with another unit or in another table; and what can be checked of a file
+//! that does not read.
 
 use std::path::Path;
 
@@ -125,7 +126,8 @@ pub(super) fn check_the_rest(text: &str, path: &Path, found: &[Problem]) -> Vec<
     let source = path.display().to_string();
     let Ok(document) = Document::parse(&source, text) else { return Vec::new() };
     let (mut problems, _) = check::check(&config.resolved(&folder_of(path)), &document);
-    // A setting that was taken out has its default now; what the check says of that is not about the file.
+    // A setting that was taken out has its default now; what the check says of that is not about
+    // the file.
     problems.retain(|p| !found.iter().any(|f| f.key == p.key));
     problems
 }

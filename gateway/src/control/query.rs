@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::Command;
 use super::status::StatusReport;
 
-/// Longest line in either direction. A command is a few hundred octets; a list of some thousand rows fits.
+/// Longest line in either direction. A command is a few hundred octets; a list of some thousand
+/// rows fits.
 pub const REQUEST_MAX: usize = 64 * 1024;
 
 /// Longest answer a client reads.

@@ -1,5 +1,6 @@
-//! The local socket: one JSON request a line in, one answer a line out, for people and the console of this machine.
-//! Whoever may write to the file may ask, so its mode and group are the access control.
+//! The local socket: one JSON request a line in, one answer a line out, for people and the console
+//! of this machine. Whoever may write to the file may ask, so its mode and group are the access
+//! control.
 
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -71,7 +72,8 @@ pub struct Access {
     pub group: Option<String>,
 }
 
-/// Listens at `path`. A socket that nobody answers at any more is replaced; anything else is left alone.
+/// Listens at `path`. A socket that nobody answers at any more is replaced; anything else is left
+/// alone.
 ///
 /// # Errors
 /// See [`SocketError`].
@@ -94,7 +96,8 @@ pub fn listen(path: &Path, access: &Access) -> Result<UnixListener, SocketError>
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(io)?;
     }
-    // Bound under another name and moved into place, so that nobody connects before the mode is right.
+    // Bound under another name and moved into place, so that nobody connects before the mode is
+    // right.
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let first = path.with_file_name(format!(".{}{}", std::process::id() % 100_000, name));
     let bound = if first.as_os_str().as_bytes().len() <= 107 { first } else { path.to_owned() };

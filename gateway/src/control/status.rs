@@ -65,7 +65,8 @@ pub struct BrokerStatus {
     pub address: String,
     /// The gateway runs the broker itself.
     pub embedded: bool,
-    /// `online` (a round trip within the last two minutes), `degraded`, `connecting`, `offline`, `off`.
+    /// `online` (a round trip within the last two minutes), `degraded`, `connecting`, `offline`,
+    /// `off`.
     pub state: String,
     /// Since when, RFC 3339 UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,9 +1,12 @@
-//! Who is near, and what they said. The radio's central stands behind a socket of commands and events,
-//! so that a simulated household can stand in its place (`adapter = "simulated"`).
+//! Who is near, and what they said. The radio's central stands behind a socket of commands and
+//! events, so that a simulated household can stand in its place (`adapter = "simulated"`).
 //!
 //! One JSON object a line in both directions over a Unix socket that the gateway listens on.
-//! The household drives the clock: it announces a moment, the gateway does everything that is due up to it
-//! and answers `reached`, so ten weeks pass as fast as the machine allows and always the same way.
+//! The household drives the clock: it announces a moment, the gateway does everything that is due
+//! up to it and answers `reached`, so ten weeks pass as fast as the machine allows and always the
+//! same way.
+
+pub mod household;
 
 pub mod simulated;
 

@@ -1,9 +1,9 @@
-//! The household's side of the radio: a Unix socket on which a simulated household connects devices, hands
-//! over characteristic values and drives the clock.
+//! The household's side of the radio: a Unix socket on which a simulated household connects
+//! devices, hands over characteristic values and drives the clock.
 //!
-//! [`Household`] is the machine: one event and the time in, one [`Action`] out. [`run`] carries lines. A value
-//! is told `committed` only after the writer committed it; until then the household waits, because nothing more
-//! is read from it.
+//! [`Household`] is the machine: one event and the time in, one [`Action`] out. [`Simulated::run`] carries
+//! lines. A value is told `committed` only after the writer committed it; until then the household
+//! waits, because nothing more is read from it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,21 +17,16 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{RadioCommand, RadioEvent};
-use crate::clock::{Backwards, Clock, Now};
-use crate::intake::{Arrival, LinkSecurity, Payload};
+use super::RadioCommand;
+use super::household::{Action, Household, understood};
+use crate::clock::{Backwards, Clock};
+use crate::intake::Arrival;
 use crate::json_lines::{Line, Lines};
 use crate::writer::{WriteError, Writer};
 
-/// The protocol this gateway speaks.
-pub const PROTOCOL: u32 = 1;
-
-/// Longest line: an attribute value has 512 octets at most (Core Specification 5.4, 3.F.3.2.9), 1024 hex
-/// digits; the rest is names.
+/// Longest line: an attribute value has 512 octets at most (Core Specification 5.4, 3.F.3.2.9),
+/// 1024 hex digits; the rest is names.
 const LINE_MAX: usize = 4096;
-
-/// Connections a household may hold at once; a home has a handful of devices.
-const CONNECTIONS_MAX: usize = 64;
 
 /// Arrivals handed to the writer at once: what has arrived, up to the writer's own cap.
 const BATCH_MAX: usize = 256;
@@ -56,152 +51,6 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// does not settle what is due would otherwise hold the clock for ever.
 const SAME_MOMENT_MAX: u32 = 64;
 
-/// What an event asks of the shell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// The clock starts at this moment.
-    Start(UnixMillis),
-    /// A device is there; its id is looked up under this address.
-    Connect {
-        /// Bluetooth address.
-        address: String,
-        /// Counts connections.
-        connection: u32,
-    },
-    /// A payload for intake.
-    Arrive(Arrival),
-    /// Do what is due up to this moment, then say so.
-    Advance(UnixMillis),
-    /// Real time goes on.
-    Release,
-    /// Nothing to do.
-    Nothing,
-}
-
-#[derive(Clone, Debug)]
-struct Connection {
-    address: String,
-    device: String,
-    link: LinkSecurity,
-    clock_offset_s: Option<i64>,
-}
-
-/// What is known of the connected household.
-#[derive(Debug, Default)]
-pub struct Household {
-    greeted: bool,
-    connections: BTreeMap<u32, Connection>,
-}
-
-impl Household {
-    /// Takes one event.
-    ///
-    /// # Errors
-    /// One plain sentence for the household when the event cannot be carried out; nothing changed.
-    pub fn on(&mut self, event: RadioEvent, now: Now) -> Result<Action, String> {
-        if !self.greeted && !matches!(event, RadioEvent::Hello { .. }) {
-            return Err("the first line must be hello with the protocol version".to_owned());
-        }
-        match event {
-            RadioEvent::Hello { version, now_ms } => {
-                if version != PROTOCOL {
-                    return Err(format!(
-                        "protocol version {version} is not known here; this gateway speaks {PROTOCOL}"
-                    ));
-                }
-                self.greeted = true;
-                self.connections.clear();
-                Ok(Action::Start(UnixMillis::from_millis(now_ms)))
-            }
-            RadioEvent::Connected { address, connection, encrypted, device_clock_s } => {
-                if self.connections.len() >= CONNECTIONS_MAX
-                    && !self.connections.contains_key(&connection)
-                {
-                    return Err(format!("{CONNECTIONS_MAX} devices are connected; no more fit"));
-                }
-                let clock_offset_s = device_clock_s.map(|s| now.wall.seconds().saturating_sub(s));
-                let link = LinkSecurity { encrypted, ..LinkSecurity::default() };
-                let known = Connection {
-                    device: address.clone(),
-                    address: address.clone(),
-                    link,
-                    clock_offset_s,
-                };
-                self.connections.insert(connection, known);
-                Ok(Action::Connect { address, connection })
-            }
-            RadioEvent::Value { address, connection, position, characteristic, hex } => self
-                .value(&address, connection, position, (&characteristic, &hex), now)
-                .map(Action::Arrive),
-            RadioEvent::Disconnected { address, connection } => {
-                self.check(&address, connection)?;
-                self.connections.remove(&connection);
-                Ok(Action::Nothing)
-            }
-            RadioEvent::Time { now_ms } => Ok(Action::Advance(UnixMillis::from_millis(now_ms))),
-            RadioEvent::Bye {} => {
-                self.connections.clear();
-                Ok(Action::Release)
-            }
-        }
-    }
-
-    /// The roster knows this connection's device under `id`. A device that is on no roster keeps its address,
-    /// under which intake quarantines what it says.
-    pub fn named(&mut self, connection: u32, id: String) {
-        if let Some(known) = self.connections.get_mut(&connection) {
-            known.device = id;
-        }
-    }
-
-    fn check(&self, address: &str, connection: u32) -> Result<&Connection, String> {
-        match self.connections.get(&connection) {
-            Some(known) if known.address == address => Ok(known),
-            Some(known) => Err(format!(
-                "connection {connection} belongs to {}, not to {address}",
-                known.address
-            )),
-            None => Err(format!("connection {connection} was never announced by connected")),
-        }
-    }
-
-    fn value(
-        &self,
-        address: &str,
-        connection: u32,
-        position: u32,
-        (characteristic, hex): (&str, &str),
-        now: Now,
-    ) -> Result<Arrival, String> {
-        let known = self.check(address, connection)?;
-        let hex_digits = characteristic.bytes().all(|digit| digit.is_ascii_hexdigit());
-        let characteristic = (characteristic.len() == 4 && hex_digits)
-            .then(|| u16::from_str_radix(characteristic, 16).ok())
-            .flatten()
-            .ok_or("characteristic must be four hex digits, for example 2A18")?;
-        let octets = octets(hex).ok_or("hex must be an even number of hex digits")?;
-        Ok(Arrival {
-            device: known.device.clone(),
-            payload: Payload::Gatt { characteristic, octets },
-            received: now,
-            connection,
-            position,
-            clock_offset_s: known.clock_offset_s,
-            link: known.link,
-        })
-    }
-}
-
-/// The octets of an even number of hex digits.
-fn octets(hex: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = hex
-        .chars()
-        .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
-        .collect::<Option<_>>()?;
-    let (pairs, rest) = digits.as_chunks::<2>();
-    rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
-}
-
 /// What `hearth status` says of the simulated radio.
 #[derive(Debug, Default)]
 pub struct RadioState {
@@ -213,8 +62,8 @@ pub struct RadioState {
     pub committed: AtomicU64,
 }
 
-/// What keeps the story in step when weeks pass in seconds: a prompt that expires in two days must have left
-/// before the household's clock has moved on.
+/// What keeps the story in step when weeks pass in seconds: a prompt that expires in two days must
+/// have left before the household's clock has moved on.
 #[derive(Clone, Debug)]
 pub struct Pace {
     /// Messages that expire wait to be sent.
@@ -234,7 +83,8 @@ impl Pace {
         }
     }
 
-    /// Waits until nothing that expires is queued, nobody is there to take it, or [`SENT_WITHIN`] has passed.
+    /// Waits until nothing that expires is queued, nobody is there to take it, or [`SENT_WITHIN`]
+    /// has passed.
     async fn wait_until_sent(&mut self) {
         if !self.uplink {
             return;
@@ -416,7 +266,8 @@ impl Simulated {
         }
     }
 
-    /// Every due moment up to `to`, one by one and in order, each with the clock standing at that moment.
+    /// Every due moment up to `to`, one by one and in order, each with the clock standing at that
+    /// moment.
     async fn advance(&mut self, to: UnixMillis) -> Result<(), Halted> {
         let mut same_moment = 0;
         let mut previous = None;
@@ -448,7 +299,8 @@ impl Simulated {
         Ok(due)
     }
 
-    /// Commits a batch, however long that takes, then says so. False: the household or the gateway goes.
+    /// Commits a batch, however long that takes, then says so. False: the household or the gateway
+    /// goes.
     async fn commit(
         &mut self,
         batch: Vec<Arrival>,
@@ -513,10 +365,6 @@ async fn next(
     }
 }
 
-fn understood(line: &str) -> Result<RadioEvent, String> {
-    serde_json::from_str(line).map_err(|error| format!("the line is no event: {error}"))
-}
-
 /// False: the household does not read.
 async fn tell(write: &mut OwnedWriteHalf, command: &RadioCommand) -> bool {
     let Ok(mut line) = serde_json::to_vec(command) else { return false };
@@ -524,6 +372,3 @@ async fn tell(write: &mut OwnedWriteHalf, command: &RadioCommand) -> bool {
     let written = tokio::time::timeout(ANSWER_WITHIN, write.write_all(&line)).await;
     matches!(written, Ok(Ok(())))
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,5 @@
-//! Rows as people list them: the tables of `hearth patient list` and its sisters, and the numbers of
+//! Rows as people list them: the tables of `hearth patient list` and its sisters, and the numbers
+//! of
 //! `hearth status`. Reads only; nothing here decides anything.
 
 use hearth_shared::time::UnixMillis;

@@ -91,7 +91,9 @@ fn typed<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, String> {
             let upper = first.to_uppercase();
             sentence.replace_range(..1, &upper);
         }
-        sentence.push('.');
+        if !sentence.ends_with(['.', '?']) {
+            sentence.push('.');
+        }
         sentence
     })
 }
@@ -164,8 +166,8 @@ mod tests {
         check("{", "not JSON");
         check("[]", "object");
         check(r#"{"id":"a","verb":"claim","wiht":{}}"#, "did you mean \"with\"?");
-        check(r#"{"id":"a","verb":"explode","with":{}}"#, "unknown variant");
-        check(r#"{"id":"","verb":"need_book","with":{"id":"n"}}"#, "\"id\" must");
+        check(r#"{"id":"a","verb":"explode","with":{}}"#, "`explode` is not known");
+        check(r#"{"id":"","verb":"need_book","with":{"id":"n"}}"#, "must have 1 to 128");
         check(r#"{"id":"a","verb":"need_book","with":{"id":"n","x":1}}"#, "x");
         check(r#"{"id":"a","verb":"patient_add","with":{"id":"p","name":"Ann"}}"#, "local socket");
         check(&format!("\"{}\"", "x".repeat(INCOMING_MAX)), "octets");

@@ -299,7 +299,9 @@ pub struct Machine {
     forget_due_ms: u64,
     connection_fault: Option<Fault>,
     subscribe_fault: Option<Fault>,
-    publish_fault: [Option<Fault>; 2],
+    /// Of lane alerts, lane observations, and our own messages.
+    publish_fault: [Option<Fault>; 3],
+    resubscribe_ms: u64,
     adapter: Option<String>,
     notes: Vec<String>,
     view: UplinkView,
@@ -344,7 +346,8 @@ impl Machine {
             forget_due_ms: 0,
             connection_fault: None,
             subscribe_fault: None,
-            publish_fault: [None, None],
+            publish_fault: [None, None, None],
+            resubscribe_ms: u64::MAX,
             adapter: None,
             notes: Vec::new(),
             view: UplinkView { state: "offline", ..UplinkView::default() },
@@ -388,7 +391,9 @@ impl Machine {
         self.fetch(now, out);
         self.view.in_flight = self.flights.len();
         self.view.state = self.state(now);
-        self.view.problem = self.problem().cloned();
+        if self.view.problem.as_ref() != self.problem() {
+            self.view.problem = self.problem().cloned();
+        }
     }
 
     /// What it looks like from outside.
@@ -421,8 +426,7 @@ impl Machine {
     fn problem(&self) -> Option<&Fault> {
         self.connection_fault
             .as_ref()
-            .or(self.publish_fault[0].as_ref())
-            .or(self.publish_fault[1].as_ref())
+            .or(self.publish_fault.iter().find_map(Option::as_ref))
             .or(self.subscribe_fault.as_ref())
     }
 
@@ -449,6 +453,7 @@ impl Machine {
             Phase::Ready { .. } => {
                 due.extend(self.lanes.iter().map(LaneQueue::wake_ms));
                 due.extend([self.canary_due_ms, self.status_due_ms, self.next_liveness_ms()]);
+                due.push(self.resubscribe_ms);
                 due.extend(self.replays.front().map(|r| r.not_before_ms));
                 due.extend(self.round_trip_ms.map(|at| at.saturating_add(ROUND_TRIP_MAX_MS)));
             }

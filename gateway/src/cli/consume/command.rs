@@ -12,14 +12,16 @@ use crate::uplink::transport::{Endpoint, Tls};
 
 /// Read a gateway's messages from the broker, each once, and confirm what is held
 ///
-/// A small consumer that keeps to the contract: it makes each message durable, drops what comes twice, asks for what is
-/// missing, and confirms, so that the gateway may forget. An example for integrators, and a way to look.
+/// A small consumer that keeps to the contract: it makes each message durable, drops what comes
+/// twice, asks for what is missing, and confirms, so that the gateway may forget. An example for
+/// integrators, and a way to look.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hearth consume --consumer ehr --state ehr.book\n  \
     hearth consume --host broker.example --port 8883 --ca ca.pem --gateway gateway-1 --json\n\n\
     Exit codes: 0 stopped or enough messages, 8 the broker or the state file cannot be used")]
 pub struct Consume {
-    /// Read broker and gateway from this configuration [default: hearth.toml, then /etc/hearth/hearth.toml]
+    /// Read broker and gateway from this configuration [default: hearth.toml, then
+    /// /etc/hearth/hearth.toml]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The broker's host name or address

@@ -30,7 +30,8 @@ pub struct Decode {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
-    /// Read {"id", "characteristic", "hex", "context"} lines, write {"id", "decoded", "error"} lines
+    /// Read {"id", "characteristic", "hex", "context"} lines, write {"id", "decoded", "error"}
+    /// lines
     #[arg(long, conflicts_with_all = ["characteristic", "hex", "json", "e2e_crc"])]
     pub json_lines: bool,
     /// With --json-lines: read from this file instead of stdin

@@ -131,9 +131,9 @@ fn windows(out: &mut String, course: &Course, scale: &Scale) {
             out,
             "<rect class=\"{class}\" x=\"{x1:.1}\" y=\"{TOP}\" width=\"{:.1}\" height=\"{PLOT}\"/>\
              <path class=\"window-edge {class}-line\" d=\"M{x1:.1} {TOP}H{x2:.1}\"/>\
-             <text class=\"{class}-text\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
+             <text class=\"{class}-text\" x=\"{:.1}\" y=\"{:.1}\">{label}</text>",
             x2 - x1,
-            (x1 + x2) / 2.0,
+            x1 + 3.0,
             TOP - 6.0
         );
     };

@@ -47,6 +47,9 @@ impl Default for Pace {
     }
 }
 
+/// A refused subscription is tried again after this time, ms.
+const RESUBSCRIBE_MS: u64 = 30_000;
+
 /// Said while the broker takes messages, but does not give our own back.
 const NO_ROUND_TRIP: &str = "Connected, but our own message on the topic `canary` has not come back \
      for two minutes. Allow this user to read and write `hearth/v1/<gateway>/canary`.";
@@ -81,7 +84,7 @@ impl Machine {
             return;
         }
         self.connection_fault = None;
-        self.publish_fault = [None, None];
+        self.publish_fault = [None, None, None];
         let recovered = session_present || self.settings.consumers.is_empty();
         if session_present {
             self.keep_what_fits();
@@ -94,10 +97,15 @@ impl Machine {
             }
         }
         self.lanes.iter_mut().for_each(LaneQueue::reconnected);
-        self.subscribe_pkid = self.free_pkid();
-        out.push(Action::Subscribe { pkid: self.subscribe_pkid, filters: self.filters() });
+        self.subscribe(out);
         let until_ms = now.monotonic_ms + self.settings.pace.prepare_ms;
         self.phase = Phase::Preparing { until_ms, subscribed: false, recovered };
+    }
+
+    fn subscribe(&mut self, out: &mut Vec<Action>) {
+        self.resubscribe_ms = u64::MAX;
+        self.subscribe_pkid = self.free_pkid();
+        out.push(Action::Subscribe { pkid: self.subscribe_pkid, filters: self.filters() });
     }
 
     fn filters(&self) -> Vec<(String, u8)> {
@@ -120,6 +128,7 @@ impl Machine {
         let refused = filters.iter().zip(codes).find(|(_, code)| **code >= 0x80);
         self.subscribe_fault = refused.map(|((filter, _), code)| reason::subscribe(*code, filter));
         if let Some(word) = self.subscribe_fault.as_ref().map(|f| f.word) {
+            self.resubscribe_ms = now.monotonic_ms.saturating_add(RESUBSCRIBE_MS);
             self.count(format!("uplink_subscription_refused_{word}"));
         }
         if let Phase::Preparing { until_ms, recovered, .. } = self.phase {
@@ -338,6 +347,9 @@ impl Machine {
             self.ping_since_ms = Some(now_ms);
             self.said_ms = now_ms;
             out.push(Action::Ping);
+        }
+        if now_ms >= self.resubscribe_ms {
+            self.subscribe(out);
         }
         if now_ms >= self.canary_due_ms {
             self.canary_due_ms = now_ms.saturating_add(CANARY_MS);

@@ -572,3 +572,30 @@ fn an_oversize_message_is_cut_for_the_quarantine() {
     assert_eq!(payload.len(), INCOMING_MAX);
     assert!(problem.unwrap().contains("octets"));
 }
+
+#[test]
+fn a_refused_subscription_is_said_and_tried_again() {
+    let mut world = ready(ServerLimits::default(), 0, 0);
+    world.cut();
+    world.feed(Event::Disconnected(Fault::passing("closed", "Closed.", "Wait.")));
+    world.now_ms += 60_000;
+    world.feed(Event::Timer);
+    world.to_machine.clear();
+    world.connected = true;
+    let limits = ServerLimits::default();
+    world.feed(Event::Connected { session_present: true, limits });
+    let Some(Action::Subscribe { pkid, .. }) = world.to_broker.pop_front() else { panic!() };
+    world.feed(Event::SubAck { pkid, codes: vec![0x87, 1, 1, 0] });
+    let problem = world.machine.view().problem.clone().unwrap();
+    assert!(problem.sentence.contains("hearth/v1/g/commands"), "{problem}");
+    assert_eq!(world.machine.view().state, "degraded");
+    world.to_broker.clear();
+    world.now_ms += 30_000;
+    world.feed(Event::Timer);
+    let again = world.to_broker.iter().find_map(|a| match a {
+        Action::Subscribe { pkid, .. } => Some(*pkid),
+        _ => None,
+    });
+    world.feed(Event::SubAck { pkid: again.unwrap(), codes: vec![1, 1, 1, 0] });
+    assert_eq!(world.machine.view().problem, None);
+}

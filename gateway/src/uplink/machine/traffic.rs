@@ -8,6 +8,8 @@ use super::{
 use crate::uplink::reason::Fault;
 use std::collections::VecDeque;
 
+/// Place of the fault of our own messages (status, canary, answers) behind those of the lanes.
+const OWN: usize = 2;
 /// Pause before a refused replay goes on, ms.
 const REPLAY_PAUSE_MS: u64 = 5_000;
 /// Ranges of missing numbers named in an answer at most.
@@ -226,6 +228,9 @@ impl Machine {
 
     /// Answers replays that are through, saying which numbers are not kept any more.
     fn finish_replays(&mut self) {
+        if self.replays.is_empty() {
+            return;
+        }
         let mut rest = VecDeque::new();
         let mut done = Vec::new();
         while let Some(replay) = self.replays.pop_front() {
@@ -303,7 +308,8 @@ impl Machine {
                 out.push(Action::Acknowledged(Sent { lane: row.lane, seq: row.seq, form }));
                 self.tell_tail(now);
             }
-            Cargo::Replay(..) | Cargo::Answer | Cargo::Status | Cargo::Canary => {}
+            Cargo::Replay(..) => {}
+            Cargo::Answer | Cargo::Status | Cargo::Canary => self.publish_fault[OWN] = None,
         }
     }
 
@@ -323,7 +329,7 @@ impl Machine {
                     self.replay_again(lane, seq, now.monotonic_ms + REPLAY_PAUSE_MS);
                 }
             }
-            Cargo::Answer | Cargo::Status | Cargo::Canary => self.subscribe_fault = Some(fault),
+            Cargo::Answer | Cargo::Status | Cargo::Canary => self.publish_fault[OWN] = Some(fault),
         }
     }
 

@@ -53,13 +53,16 @@ enum Ask {
     Withdraw(uuid::Uuid, oneshot::Sender<()>),
 }
 
+/// Octets that came in, and why they cannot be executed.
+type Journalled = Arc<Mutex<Vec<(Vec<u8>, Option<String>)>>>;
+
 /// A store with an uplink.
 pub(crate) struct Gateway {
     pub(crate) folder: Arc<tempfile::TempDir>,
     asks: mpsc::UnboundedSender<Ask>,
     pub(crate) view: watch::Receiver<UplinkView>,
     /// Incoming messages in the order in which they were journalled, and their problem.
-    pub(crate) journal: Arc<Mutex<Vec<(Vec<u8>, Option<String>)>>>,
+    pub(crate) journal: Journalled,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
     writer: std::thread::JoinHandle<()>,
