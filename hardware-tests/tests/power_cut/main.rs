@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hearth_gateway::clock::{BootId, Now};
 use hearth_gateway::intake::Outcome;
 use hearth_gateway::path::Path;
-use hearth_gateway::store::{Queries, Reader, Store, StoreOptions, Tx, journal, observation};
+use hearth_gateway::store::{Queries, Reader, Store, StoreOptions, Tx, audit, observation};
 use hearth_hardware_tests::power_cut::{Aftermath, Op, Recorder, Unsynced, aftermath};
 use hearth_hardware_tests::simulator::dice::Dice;
 use hearth_hardware_tests::simulator::gateway::{START_MS, household, settings};
@@ -180,14 +180,10 @@ fn examine(recorded: &Recorded, after: &Aftermath, folder: &FilePath) -> Result<
 
 /// Every reading of these commits is there with its value, its message and sound checksums.
 fn whole(recorded: &Recorded, tx: &Tx<'_>, commits: u64) -> Result<(), String> {
-    let mut bad = 0;
-    journal::scan::<hearth_gateway::store::StoreError>(tx, 0, |row| {
-        bad += u32::from(row.is_err());
-        Ok(())
-    })
-    .map_err(|e| e.to_string())?;
-    if bad > 0 {
-        return Err(format!("{bad} raw rows do not fit their checksums"));
+    // As `hearth journal verify` does.
+    let (_, findings) = audit::verify(tx).map_err(|e| e.to_string())?;
+    if let Some(finding) = findings.first() {
+        return Err(format!("the journal is not whole: {}", finding.sentence));
     }
     let mut find = tx
         .connection()
