@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use super::{Day, rules_of};
 use crate::assess::sentence::{Language, Speech, sentence, sentence_short};
-use crate::assess::series::{Saturated, Selection, SeriesReading, daily};
+use crate::assess::series::{Saturated, Selection, SeriesReading, daily, usual_spacing_s};
 use crate::exchange::trend::evaluation_json;
 use crate::outreach::need::{self, Finding};
 use crate::outreach::{id_of, local, raise_task};
@@ -36,7 +36,7 @@ type Progress = (Option<Vec<u8>>, Option<i64>);
 /// Runs every evaluation that is due and has not been issued, oldest first.
 pub(super) fn run(day: &Day<'_>) -> Result<Progress, StoreError> {
     let kept = (day.plan.publisher.clone(), day.plan.evaluated_day);
-    let rules = match rules_of(day.programme, day.plan) {
+    let mut rules = match rules_of(day.programme, day.plan) {
         Ok(rules) => rules,
         Err(sentence) => {
             // Checked when the plan was assigned: the programme's file has changed since.
@@ -55,6 +55,13 @@ pub(super) fn run(day: &Day<'_>) -> Result<Progress, StoreError> {
     let mut publisher: Publisher =
         kept.0.as_deref().and_then(|octets| postcard::from_bytes(octets).ok()).unwrap_or_default();
     let rows = fetch(day, &rules)?;
+    // What the plan says of its slots stands; the programme's are suited to the sensor.
+    if !day.plan.overrides.contains_key("tir") {
+        for ((_, _, selection), rows) in rules.iter_mut().zip(&rows) {
+            let times = rows.iter().map(|row| row.stored.observation.measured.seconds());
+            selection.summary = selection.summary.suited_to(usual_spacing_s(times));
+        }
+    }
     for due in due {
         issue(day, &rules, &rows, &events, &due, &mut publisher)?;
     }
