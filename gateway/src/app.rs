@@ -27,6 +27,7 @@ use crate::radio::simulated::{Pace, RadioState, Simulated};
 use crate::store::{Store, StoreOptions};
 use crate::writer::{WriteError, Writer};
 
+mod adherence;
 mod custody;
 mod desk;
 mod failures;
@@ -133,7 +134,8 @@ impl Gateway {
         let reader = store.reader().map_err(store_failure)?;
         let desk_reader = Arc::new(Mutex::new(store.reader().map_err(store_failure)?));
         let uplink_reader = store.reader().map_err(store_failure)?;
-        let path = rooms::path(store, &config)?;
+        let programmes = Arc::new(rooms::programmes(&config)?);
+        let path = rooms::path(store, &config, programmes.clone())?;
 
         let (writer, requests) = Writer::channel();
         let (committed, committed_seen) = watch::channel(0);
@@ -159,6 +161,7 @@ impl Gateway {
             clock: clock.clone(),
             writer: writer.clone(),
             reader: desk_reader,
+            programmes,
             radio: radio.clone(),
             broker: links.status.clone(),
             full,

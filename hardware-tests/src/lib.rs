@@ -1,6 +1,6 @@
 //! Stand-ins for hardware, and the scenarios that run on them.
 //!
-//! - [`bench`]: figures against named peers.
+//! - [`mod@bench`]: figures against named peers.
 //! - [`devices`]: meters, cuffs and scales that keep records and speak in real characteristic octets. Their encoders
 //!   are written from the specification a second time, apart from the shared decoders, so that one
 //!   mistake cannot hide in both.

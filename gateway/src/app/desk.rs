@@ -9,6 +9,7 @@ use hearth_shared::time::UnixMillis;
 use serde_json::json;
 use tokio::sync::watch;
 
+use super::adherence;
 use crate::clock::Clock;
 use crate::config::{Adapter, Config};
 use crate::control::execute::Origin;
@@ -19,6 +20,7 @@ use crate::control::status::{
     StatusReport,
 };
 use crate::control::{Command, Verb};
+use crate::programme::Library;
 use crate::radio::simulated::RadioState;
 use crate::store::{Reader, StoreError, backup, listing};
 use crate::writer::{WriteError, Writer};
@@ -29,6 +31,7 @@ pub(super) struct Desk {
     pub(super) clock: Clock,
     pub(super) writer: Writer,
     pub(super) reader: Arc<Mutex<Reader>>,
+    pub(super) programmes: Arc<Library>,
     pub(super) radio: Arc<RadioState>,
     pub(super) broker: watch::Receiver<BrokerStatus>,
     pub(super) full: Arc<AtomicBool>,
@@ -158,14 +161,36 @@ impl Desk {
     }
 
     async fn list(&self, list: List) -> Answer {
-        match self.read(move |reader| listing::list(reader, &list)).await {
+        let (programmes, now) = (self.programmes.clone(), self.clock.now().wall);
+        let rows = self.read(move |reader| {
+            let mut rows = listing::list(reader, &list)?;
+            if list.what == Listing::Plans {
+                adherence::add(reader, &programmes, &mut rows, now)?;
+            }
+            Ok(rows)
+        });
+        match rows.await {
             Ok(rows) => Answer::Rows { rows },
             Err(answer) => answer,
         }
     }
 
     async fn show(&self, what: Listing, id: String) -> Answer {
-        match self.read(move |reader| listing::show(reader, what, &id)).await {
+        let (programmes, now) = (self.programmes.clone(), self.clock.now().wall);
+        let found = self.read(move |reader| {
+            let mut found = listing::show(reader, what, &id)?;
+            let plans = match (what, &mut found) {
+                (Listing::Plans, Some(plan)) => Some(std::slice::from_mut(plan)),
+                (Listing::Patients, Some(patient)) => patient
+                    .get_mut("plans")
+                    .and_then(|plans| plans.as_array_mut())
+                    .map(Vec::as_mut_slice),
+                _ => None,
+            };
+            adherence::add(reader, &programmes, plans.unwrap_or_default(), now)?;
+            Ok(found)
+        });
+        match found.await {
             Ok(found) => Answer::Rows { rows: found.into_iter().collect() },
             Err(answer) => answer,
         }

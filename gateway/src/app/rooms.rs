@@ -21,10 +21,14 @@ use crate::uplink::{UplinkWritten, incoming};
 use crate::writer::Writer;
 
 /// The path over an open store: raw rows of an earlier run that nobody judged are judged first.
-pub(super) fn path(store: Store, config: &Config) -> Result<Path, Failure> {
+pub(super) fn path(
+    store: Store,
+    config: &Config,
+    programmes: Arc<Library>,
+) -> Result<Path, Failure> {
     let zone = TimeZone::get(&config.gateway.zone).unwrap_or(TimeZone::UTC);
     let gateway_id = config.gateway.id.clone();
-    let settings = PathSettings { gateway_id, zone, programmes: Arc::new(programmes(config)?) };
+    let settings = PathSettings { gateway_id, zone, programmes };
     Path::open(store, settings).map_err(|error| match error {
         OpenError::Store(error) => super::failures::store_failure(error),
         other => Failure::new(Exit::Internal, format!("The gateway did not start: {other}")),
@@ -32,7 +36,10 @@ pub(super) fn path(store: Store, config: &Config) -> Result<Path, Failure> {
 }
 
 /// The programmes that come with Hearth and those of the configured folder.
-fn programmes(config: &Config) -> Result<Library, Failure> {
+///
+/// # Errors
+/// A file of the folder cannot be used.
+pub(super) fn programmes(config: &Config) -> Result<Library, Failure> {
     let mut library = Library::built_in();
     if let Some(folder) = &config.programmes.folder {
         library.add_folder(folder).map_err(|error| {

@@ -32,6 +32,23 @@ pub struct Selection {
     pub summary: Summary,
 }
 
+/// Usual time between two values, seconds, from which on a sensor fills quarter hours rather than
+/// slots of five minutes.
+const QUARTER_HOURLY_FROM_S: i64 = 600;
+
+/// Slots of 15 minutes a day needs: 70 % of 96 (B3).
+const QUARTER_HOURS_MIN: i64 = 68;
+
+/// The usual time between two values in seconds: the median of the steps between measured times
+/// (ascending; equal ones count once). `None` where there are less than two.
+pub fn usual_spacing_s(times: impl Iterator<Item = i64>) -> Option<i64> {
+    let mut before = None;
+    let mut steps: Vec<i64> =
+        times.filter_map(|t| before.replace(t).map(|b: i64| t - b)).filter(|s| *s > 0).collect();
+    let middle = steps.len() / 2;
+    (!steps.is_empty()).then(|| *steps.select_nth_unstable(middle).1)
+}
+
 /// How a day's readings become one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Summary {
@@ -48,6 +65,21 @@ pub enum Summary {
         /// Slots needed for a day to count as measured.
         min_n: i64,
     },
+}
+
+impl Summary {
+    /// The same for a sensor that gives a value as often as this ([`usual_spacing_s`]). A programme
+    /// counts slots of five minutes; a sensor with a value every 15 minutes could never fill 202 of
+    /// them, so its slots are quarter hours, and a day needs 68 (B3: 70 %).
+    #[must_use]
+    pub const fn suited_to(self, spacing_s: Option<i64>) -> Self {
+        match (self, spacing_s) {
+            (Self::TimeInRange { lo, hi, slot: ..=9, .. }, Some(QUARTER_HOURLY_FROM_S..)) => {
+                Self::TimeInRange { lo, hi, slot: 15, min_n: QUARTER_HOURS_MIN }
+            }
+            (other, _) => other,
+        }
+    }
 }
 
 /// What a device showed instead of a number.
@@ -285,6 +317,23 @@ mod tests {
         assert_eq!(in_steps(Meter, &Err(Absent::AboveRange)), Some((0, Saturated::High)));
         assert_eq!(in_steps(Meter, &Err(Absent::BelowRange)), Some((0, Saturated::Low)));
         assert_eq!(in_steps(Meter, &Err(Absent::NotANumber)), None);
+    }
+
+    #[test]
+    fn slots_are_suited_to_how_often_the_sensor_speaks() {
+        let slots = |slot, min_n| Summary::TimeInRange { lo: 70, hi: 180, slot, min_n };
+        let five = slots(5, 202);
+        let spacing = |minutes: &[i64]| usual_spacing_s(minutes.iter().map(|m| m * 60));
+        // A gap, a second copy, and one value alone say nothing about the usual.
+        for every_five in [&[0, 5, 10, 180, 185, 190][..], &[0, 0, 5, 5, 10], &[3], &[]] {
+            assert_eq!(five.suited_to(spacing(every_five)), five, "{every_five:?}");
+        }
+        for quarter_hourly in [&[0, 15, 30, 45][..], &[0, 16, 29, 300, 314], &[0, 10]] {
+            assert_eq!(five.suited_to(spacing(quarter_hourly)), slots(15, 68));
+        }
+        for own in [slots(15, 80), slots(30, 30), Summary::Median] {
+            assert_eq!(own.suited_to(Some(900)), own);
+        }
     }
 
     #[test]

@@ -25,17 +25,6 @@ pub enum Outcome {
     Usage,
 }
 
-impl Outcome {
-    /// The exit code of the command.
-    pub const fn exit_code(self) -> u8 {
-        match self {
-            Self::Decoded => 0,
-            Self::Refused => 1,
-            Self::Usage => 2,
-        }
-    }
-}
-
 /// Decodes one value and writes every field with its unit, or a caret under the octets that are
 /// wrong with what was expected and what to do. With `json` it is one object on one line.
 pub fn decode_one(

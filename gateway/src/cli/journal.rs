@@ -2,6 +2,7 @@
 //! or without one. This is the logic; the command line calls it with a [`Reader`] and where to write.
 
 mod command;
+mod recorded;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -18,6 +19,7 @@ use crate::store::observation::Observation;
 use crate::store::{Reader, StoreError};
 
 pub use command::Journal;
+pub use recorded::export_csv;
 
 /// Why nothing (more) was written.
 #[derive(Debug, thiserror::Error)]

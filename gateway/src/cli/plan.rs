@@ -127,6 +127,7 @@ impl Plan {
                     ("programme", "PROGRAMME"),
                     ("start", "START"),
                     ("state", "STATE"),
+                    ("measured", "MEASURED"),
                     ("published", "VERDICT"),
                     ("sentence", "WHY"),
                 ],

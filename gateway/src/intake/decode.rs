@@ -10,6 +10,9 @@ use super::Payload;
 use crate::replay::line::{self, LineTime};
 use crate::store::observation::Standing;
 
+/// Minutes of a sensor's first day: A9.
+const SETTLING_MINUTES: u16 = 24 * 60;
+
 /// The time a payload gives for a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stamp {
@@ -172,7 +175,7 @@ fn readings(m: &Measurement<'_>, session: Option<SessionStart>) -> Content {
             Part {
                 place: u8::try_from(place).unwrap_or(u8::MAX),
                 reading: match reading {
-                    Ok(reading) => judge(*reading),
+                    Ok(reading) => judge(settling(*reading, offsets.get(place))),
                     Err(number) => Err(Refused {
                         reading: no_value(number.quantity),
                         reason: format!(
@@ -193,6 +196,17 @@ fn readings(m: &Measurement<'_>, session: Option<SessionStart>) -> Content {
         sequence: gatt::sequence(m),
         base_time: gatt::base_time(m).filter(|t| t.is_complete()).map(face),
     }
+}
+
+/// A sensor's first day is marked: it is still settling (A9). Such a value raises alarms as any
+/// other and is never a reason to ask again by itself. The other artefact of A9, a fall at night that
+/// comes back within the hour, is only known afterwards, when the value has long been told.
+fn settling(mut reading: Reading, minutes: Option<&u16>) -> Reading {
+    let early = minutes.is_some_and(|minutes| *minutes < SETTLING_MINUTES);
+    if early && reading.quantity == Quantity::ContinuousGlucose {
+        reading.marks.suspect = true;
+    }
+    reading
 }
 
 fn after_start(start: SessionStart, minutes: u16) -> (Stamp, Option<String>) {
@@ -283,4 +297,32 @@ fn no_value(quantity: Quantity) -> Reading {
 /// Whether a rule of `clinical-rules` A10 watches this quantity.
 pub const fn is_watched(quantity: Quantity) -> bool {
     !matches!(quantity, Quantity::HeartRate | Quantity::BodyFat)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn the_first_day_of_a_sensor_is_marked() {
+        let start = SessionStart { local_s: 1_772_366_400, utc_s: None };
+        for (minutes, session, marked) in [
+            (0, Some(start), true),
+            (1439, None, true),
+            (1440, Some(start), false),
+            (14_400, Some(start), false),
+        ] {
+            let [low, high] = u16::to_le_bytes(minutes);
+            // 100 mg/dL.
+            let octets = vec![6, 0, 100, 0, low, high];
+            let payload = Payload::Gatt { characteristic: 0x2AA7, octets };
+            let Ok(Content::Readings { parts, .. }) = decode(&payload, session) else {
+                panic!("{minutes}: no readings");
+            };
+            let (reading, standing) = parts[0].reading.clone().ok().unwrap();
+            assert_eq!(reading.marks, Marks { suspect: marked, ..Marks::default() }, "{minutes}");
+            assert_eq!(standing, Standing::Accepted);
+        }
+    }
 }

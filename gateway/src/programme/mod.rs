@@ -235,10 +235,6 @@ pub struct Ladder {
 }
 
 impl Ladder {
-    /// Days from the need's beginning to attempt `index`, counted from 0; `None` past the last.
-    pub const fn attempt_day(&self, index: u32) -> Option<u32> {
-        if index < self.attempts { Some(index.saturating_mul(self.days_between)) } else { None }
-    }
     /// Days from the need's beginning to the call task.
     pub const fn call_day(&self) -> u32 {
         self.attempts

@@ -3,6 +3,7 @@
 use hearth_shared::observation::Quantity;
 use serde_json::Value;
 
+use crate::assess::series::Selection;
 use crate::programme::plan::{PlanSpec, SummaryKind};
 use crate::programme::{Library, Programme, ProgrammeSeries};
 
@@ -126,20 +127,14 @@ impl Plans {
     }
 }
 
-/// Time in range for a sensor that gives a value every ten minutes or more: slots of 15 minutes, 68
-/// of them a day (`clinical-rules` B3: 70 %); `None` where the programme's own slots fit.
-pub(super) fn time_in_range(
-    programme: &Programme,
-    spacing_s: Option<i64>,
-) -> Option<(Value, String)> {
-    let plan = &programme.series.first()?.plan;
-    if plan.summary != SummaryKind::Tir || plan.tir.slot >= 10 || spacing_s? < 600 {
-        return None;
-    }
-    let tir = serde_json::json!({"lo": plan.tir.lo, "hi": plan.tir.hi, "slot": 15, "min_n": 68});
-    let remark = "The sensor gives a value every 15 minutes: a day counts with 68 of its 96 quarter \
-                  hours.";
-    Some((tir, remark.to_owned()))
+/// What to tell people about days whose slots are suited to the sensor; `None` where the
+/// programme's own slots fit.
+pub(super) fn suited_slots(programme: &Programme, spacing_s: Option<i64>) -> Option<String> {
+    let (_, Selection { summary, .. }) = programme.series.first()?.plan.build(0).ok()?;
+    (summary.suited_to(spacing_s) != summary).then(|| {
+        "The sensor gives a value every 15 minutes: a day counts with 68 of its 96 quarter hours."
+            .to_owned()
+    })
 }
 
 /// The parameters of a series with those of `--set` in their place.

@@ -13,6 +13,7 @@ use hearth_shared::time::UnixMillis;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
+use crate::assess::series::usual_spacing_s;
 use crate::control::Verb;
 use crate::control::command::{
     DeviceAssign, DeviceSettings, PatientSettings, PlanAssign, PlanEvent,
@@ -119,12 +120,9 @@ pub fn series(series: &Series, options: &Options, plans: &Plans) -> Result<Repla
     for programme in chosen(&quantities, plans)? {
         let start_day = options.start.day(days.0);
         let plan = format!("{}-{}", run.patient, programme.id);
-        let mut set = options.set.clone();
-        if !set.contains_key("tir")
-            && let Some((tir, remark)) = plans::time_in_range(&programme, spacing_s(&lines))
-        {
-            set.insert("tir".to_owned(), tir);
-            remarks.push(remark);
+        let set = options.set.clone();
+        if !set.contains_key("tir") {
+            remarks.extend(plans::suited_slots(&programme, spacing_s(&lines)));
         }
         run.assign(&plan, &programme, start_day, set, days.0, began)?;
         frames.push(plans.frame(&programme, plan, start_day, options)?);
@@ -351,11 +349,9 @@ fn spacing_s(lines: &[Placed<'_>]) -> Option<i64> {
             |r: &LineReading| r.readings.iter().any(|r| r.quantity == Quantity::ContinuousGlucose);
         l.read.as_ref().is_some_and(cgm)
     };
-    let times: Vec<i64> = lines.iter().filter(sensor).map(|l| l.at.seconds()).collect();
-    let mut steps: Vec<i64> =
-        times.windows(2).filter_map(|w| Some(w.get(1)? - w.first()?)).filter(|s| *s > 0).collect();
-    steps.sort_unstable();
-    steps.get(steps.len() / 2).copied()
+    let mut times: Vec<i64> = lines.iter().filter(sensor).map(|l| l.at.seconds()).collect();
+    times.sort_unstable();
+    usual_spacing_s(times.into_iter())
 }
 
 /// The programmes for what is measured: the one that was named, or those that suit.

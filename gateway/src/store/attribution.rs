@@ -107,16 +107,3 @@ pub fn owner(q: &impl Queries, observation_seq: i64) -> Result<(Option<String>, 
         statement.query_row([observation_seq], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     Ok(found.unwrap_or((None, 0)))
 }
-
-/// Rows of observations waiting for an owner, oldest first, with the time they have waited since.
-///
-/// # Errors
-/// What SQLite answered.
-pub fn tray(q: &impl Queries) -> Result<Vec<(i64, UnixMillis)>, StoreError> {
-    let mut statement = q.connection().prepare_cached(
-        "select observation_seq, since_ms from claim_tray order by since_ms, observation_seq",
-    )?;
-    let rows =
-        statement.query_map([], |row| Ok((row.get(0)?, UnixMillis::from_millis(row.get(1)?))))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}

@@ -11,6 +11,7 @@ use hearth_gateway::control::Command;
 use hearth_gateway::control::execute::Origin;
 use hearth_gateway::exchange;
 use hearth_gateway::household::Household;
+use hearth_gateway::intake::LineFormat;
 use hearth_gateway::outreach::Context;
 use hearth_gateway::outreach::templates::Templates;
 use hearth_gateway::path::{Path, PathSettings};
@@ -128,7 +129,7 @@ pub fn programme(data: &[u8]) {
 
 /// One line of a recorded file in each of the layouts.
 pub fn replayed_line(data: &[u8]) {
-    for format in line::FORMATS {
+    for format in LineFormat::ALL {
         if let Err(error) = line::decode(format, data) {
             assert!(!error.to_string().is_empty(), "a quarantine has a reason");
         }

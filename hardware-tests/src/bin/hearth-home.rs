@@ -1,6 +1,5 @@
 //! The household of the demo: a process of its own that stands where the radio's central stands.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,9 +44,6 @@ struct Options {
     /// Zone of the home.
     #[arg(long, default_value = "Europe/London")]
     zone: String,
-    /// Write the readings that were heard on the broker as CSV, for `hearth replay`.
-    #[arg(long)]
-    readings: Option<PathBuf>,
     /// After the story, go on in real time: until interrupted.
     #[arg(long)]
     keep_running: bool,
@@ -76,8 +72,6 @@ struct Home {
     zone: TimeZone,
     connection: u32,
     commands: u32,
-    /// The newest revision of every observation, by id.
-    heard: BTreeMap<String, Seen>,
 }
 
 fn run(options: &Options) -> Result<()> {
@@ -92,7 +86,7 @@ fn run(options: &Options) -> Result<()> {
     radio.send(&RadioEvent::Hello { version: 1, now_ms: start.timestamp().as_millisecond() })?;
     let narrator = Narrator::connect(host, port, &options.gateway)?;
     let mut home =
-        Home { radio, narrator, zone, connection: 0, commands: 0, heard: BTreeMap::new() };
+        Home { radio, narrator, zone, connection: 0, commands: 0 };
     let mut week_of = WeekOfReadings::default();
     let days = happenings(options.seed, options.first_day, options.weeks * 7);
     let mut next = days.iter().peekable();
@@ -110,10 +104,6 @@ fn run(options: &Options) -> Result<()> {
         }
         say(&week_of.line());
         week_of = WeekOfReadings::default();
-    }
-    if let Some(file) = &options.readings {
-        std::fs::write(file, home.csv())
-            .with_context(|| format!("{} cannot be written", file.display()))?;
     }
     if options.keep_running {
         return home.go_on();
@@ -163,23 +153,12 @@ impl Home {
     fn listen(&mut self, week: &mut WeekOfReadings) -> Result<()> {
         for seen in self.narrator.drain()? {
             week.count(&seen);
-            if matches!(seen.envelope.body, Body::Observation(_)) {
-                self.heard.insert(seen.envelope.id.to_string(), seen.clone());
-            }
             if let Some(line) = seen.line(&self.zone, &name_of) {
                 say(&line);
             }
             self.nurse(&seen)?;
         }
         Ok(())
-    }
-
-    /// What was heard, in the layout that `hearth replay --help` documents.
-    fn csv(&self) -> String {
-        let mut rows: Vec<String> = self.heard.values().filter_map(csv_row).collect();
-        rows.sort();
-        let header = "device,quantity,time,value,value2,unit,meal,flags,subject,note";
-        format!("{header}\n{}\n", rows.join("\n"))
     }
 
     /// The nurse's part: she acknowledges a critical alert she is called about, and answers a call task by
@@ -226,23 +205,6 @@ impl Home {
             self.listen(&mut week)?;
         }
     }
-}
-
-/// One line of the CSV; `None` for what nobody owns.
-fn csv_row(seen: &Seen) -> Option<String> {
-    let Body::Observation(reading) = &seen.envelope.body else { return None };
-    let owner = name_of(seen.envelope.patient.as_deref()?);
-    let number = |value: &Option<serde_json::Number>| {
-        value.as_ref().map(serde_json::Number::to_string).unwrap_or_default()
-    };
-    let (value, value2) = (number(&reading.value), number(&reading.diastolic));
-    let unit = if reading.unit == "mm[Hg]" { "mmHg" } else { reading.unit.as_str() };
-    let meal = reading.meal.as_deref().unwrap_or_default();
-    let measured = &reading.measured;
-    Some(format!(
-        "{},{},{measured},{value},{value2},{unit},{meal},,{owner},",
-        reading.device, reading.quantity
-    ))
 }
 
 fn name_of(patient: &str) -> String {

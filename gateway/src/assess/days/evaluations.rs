@@ -6,12 +6,12 @@ use hearth_shared::assess::trend::{
     Action, DueDay, Evaluation, Plan as Rule, Published, Publisher, RULE, Reason, Verdict, combine,
     due_days, evaluate,
 };
-use hearth_shared::observation::{Absent, DisplayUnit, Value};
+use hearth_shared::observation::DisplayUnit;
 use serde_json::Value as Json;
 
 use super::{Day, rules_of};
 use crate::assess::sentence::{Language, Speech, sentence, sentence_short};
-use crate::assess::series::{Saturated, Selection, SeriesReading, daily};
+use crate::assess::series::{Selection, SeriesReading, daily, in_steps, usual_spacing_s};
 use crate::exchange::trend::evaluation_json;
 use crate::outreach::need::{self, Finding};
 use crate::outreach::{id_of, local, raise_task};
@@ -36,7 +36,7 @@ type Progress = (Option<Vec<u8>>, Option<i64>);
 /// Runs every evaluation that is due and has not been issued, oldest first.
 pub(super) fn run(day: &Day<'_>) -> Result<Progress, StoreError> {
     let kept = (day.plan.publisher.clone(), day.plan.evaluated_day);
-    let rules = match rules_of(day.programme, day.plan) {
+    let mut rules = match rules_of(day.programme, day.plan) {
         Ok(rules) => rules,
         Err(sentence) => {
             // Checked when the plan was assigned: the programme's file has changed since.
@@ -55,6 +55,13 @@ pub(super) fn run(day: &Day<'_>) -> Result<Progress, StoreError> {
     let mut publisher: Publisher =
         kept.0.as_deref().and_then(|octets| postcard::from_bytes(octets).ok()).unwrap_or_default();
     let rows = fetch(day, &rules)?;
+    // What the plan says of its slots stands; the programme's are suited to the sensor.
+    if !day.plan.overrides.contains_key("tir") {
+        for ((_, _, selection), rows) in rules.iter_mut().zip(&rows) {
+            let times = rows.iter().map(|row| row.stored.observation.measured.seconds());
+            selection.summary = selection.summary.suited_to(usual_spacing_s(times));
+        }
+    }
     for due in due {
         issue(day, &rules, &rows, &events, &due, &mut publisher)?;
     }
@@ -123,24 +130,10 @@ fn deciding<'a, 'j>(judged: &'j [Judged<'a>]) -> Option<&'j Judged<'a>> {
 
 fn reading<'r>(kind: SeriesKind, row: &'r SeriesRow, id: &'r str) -> Option<SeriesReading<'r>> {
     let seen = &row.stored.observation;
-    let (value, saturated) = match (kind, seen.reading.value) {
-        (SeriesKind::Glucose | SeriesKind::ContinuousGlucose, Ok(Value::Glucose(v))) => {
-            (v.step(), Saturated::No)
-        }
-        (SeriesKind::Systolic, Ok(Value::BloodPressure { systolic, .. })) => {
-            (systolic.step(), Saturated::No)
-        }
-        (SeriesKind::Diastolic, Ok(Value::BloodPressure { diastolic, .. })) => {
-            (diastolic.step(), Saturated::No)
-        }
-        (SeriesKind::Weight, Ok(Value::Mass(v))) => (v.step(), Saturated::No),
-        (_, Err(Absent::AboveRange)) => (0, Saturated::High),
-        (_, Err(Absent::BelowRange)) => (0, Saturated::Low),
-        _ => return None,
-    };
+    let (value, saturated) = in_steps(kind, &seen.reading.value)?;
     Some(SeriesReading {
         t: seen.measured.seconds(),
-        value: i64::from(value),
+        value,
         saturated,
         tz: Some(i64::from(seen.offset.minutes())),
         id: Some(id),

@@ -150,7 +150,7 @@ not json
 {"characteristic":"2A19","hex":"64"}"#;
     let (out, summary) = lines(input);
     assert_eq!(summary, Summary { decoded: 2, refused: 3, malformed: 5 });
-    assert_eq!(summary.outcome().exit_code(), 2);
+    assert_eq!(summary.outcome(), Outcome::Usage);
     let first = r#"{"id":"a","decoded":{"level_percent":15},"error":false}"#;
     assert_eq!(out[0], serde_json::from_str::<serde_json::Value>(first).unwrap());
     assert_eq!(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{Form, JournalError, Selection, export, stats, verify};
+use super::{Form, JournalError, Selection, export, export_csv, stats, verify};
 use crate::cli::check_config;
 use crate::cli::exit::{Exit, Failure};
 use crate::config::{self, Config};
@@ -28,7 +28,8 @@ pub struct Journal {
 enum Action {
     /// Print every observation and every raw row without one, oldest first
     #[command(after_help = "Example:\n  hearth journal export --patient p1\n  \
-        hearth journal export --quarantine --json\n\n\
+        hearth journal export --quarantine --json\n  \
+        hearth journal export --csv > readings.csv && hearth replay --report report.html readings.csv\n\n\
         Exit codes: 0 all rows are whole, 1 some do not fit their checksum")]
     Export {
         /// Rows after this number of the journal
@@ -43,6 +44,9 @@ enum Action {
         /// Rows that were set aside, and damaged ones, only
         #[arg(long)]
         quarantine: bool,
+        /// Print the readings that have an owner as a file for `hearth replay`
+        #[arg(long, conflicts_with_all = ["json", "quarantine"])]
+        csv: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -105,10 +109,15 @@ impl Journal {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         let mut out = BufWriter::new(stdout().lock());
         let well = match self.action {
-            Action::Export { after, device, patient, quarantine, place } => {
+            Action::Export { after, device, patient, quarantine, csv, place } => {
                 let (_, reader) = place.open()?;
                 let selection = Selection { after, device, patient, quarantine };
-                export(&reader, &selection, place.form(), &mut out).map(|met| met.damaged == 0)
+                let met = if csv {
+                    export_csv(&reader, &selection, &mut out)
+                } else {
+                    export(&reader, &selection, place.form(), &mut out)
+                };
+                met.map(|met| met.damaged == 0)
             }
             Action::Verify { place } => {
                 let (_, reader) = place.open()?;

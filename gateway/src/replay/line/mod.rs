@@ -222,22 +222,6 @@ pub fn decode(format: LineFormat, line: &[u8]) -> Result<LineReading, LineError>
     }
 }
 
-/// The layout with this stored code (`journal.characteristic` of a line).
-pub fn format_from_code(code: u16) -> Option<LineFormat> {
-    FORMATS.iter().copied().find(|f| *f as u16 == code)
-}
-
-/// All layouts in the order of their codes.
-pub const FORMATS: [LineFormat; 7] = [
-    LineFormat::Hearth,
-    LineFormat::Aim94,
-    LineFormat::BpDiary,
-    LineFormat::BpHypnos,
-    LineFormat::FitbitWeight,
-    LineFormat::Iglu,
-    LineFormat::T1dUom,
-];
-
 impl LineReading {
     fn at(time: LineTime) -> Self {
         Self {

@@ -245,11 +245,11 @@ fn zero_is_absent_only_where_a_log_pads_with_zeros() {
 proptest! {
     #[test]
     fn no_octets_make_a_decoder_panic(code in 1u16..=7, octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = decode(super::format_from_code(code).unwrap(), &octets);
+        let _ = decode(LineFormat::from_code(code).unwrap(), &octets);
     }
 
     #[test]
     fn no_line_like_text_makes_a_decoder_panic(code in 1u16..=7, text in "[0-9a-zA-Z,:/\t \n.+-]{0,80}") {
-        let _ = decode(super::format_from_code(code).unwrap(), text.as_bytes());
+        let _ = decode(LineFormat::from_code(code).unwrap(), text.as_bytes());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Sections are spooled beside the target while people are replayed, so that memory does not grow
 //! with their number; the page is put together at the end, summary first. All text passes
-//! [`text::Escaped`]. Nothing here judges: it shows what the path has said.
+//! `text::Escaped`. Nothing here judges: it shows what the path has said.
 
 use std::fmt::Write as _;
 use std::fs::File;
