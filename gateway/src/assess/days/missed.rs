@@ -178,7 +178,7 @@ fn act(
     cause: Option<&str>,
 ) -> Result<(), StoreError> {
     let date = local::date_of(day.today);
-    let who = &day.plan.patient;
+    let what = measured_quantity(day.programme);
     match action {
         SilenceAction::Nudge | SilenceAction::AskReason => {
             let kind = if action == SilenceAction::Nudge { "nudge" } else { "nudge_reason" };
@@ -188,15 +188,14 @@ fn act(
             let hint =
                 cause.map_or_else(String::new, |cause| format!(" Likeliest cause: {cause}."));
             let reason = format!(
-                "{who} has not measured on {run} planned days in a row (as of {date}).{hint} Please call."
+                "No {what} on {run} planned days in a row (as of {date}).{hint} Please call."
             );
             task(day, "silent", "call", reason)
         }
         SilenceAction::DeviceNotice => match cause {
             Some(cause) => {
                 let reason = format!(
-                    "No reading of {who} on {run} planned days in a row (as of {date}); likeliest cause: \
-                     {cause}."
+                    "No {what} on {run} planned days in a row (as of {date}); likeliest cause: {cause}."
                 );
                 task(day, "device", "device", reason)
             }
