@@ -165,7 +165,7 @@ fn ask_for_help(
 pub fn stop(tx: &Tx<'_>, patient: &mut Patient, now: Now) -> Result<(), StoreError> {
     patient.prompts = Some(false);
     patient::put(tx, patient)?;
-    withdraw(tx, prompt::pending(tx, &patient.id)?, "stop", None)?;
+    withdraw(tx, prompt::pending(tx, &patient.id)?, "stop", None, now)?;
     for need in need::list(tx, Some(&patient.id))? {
         if need.state == NeedState::Open {
             hand_over(tx, need, "The patient has stopped prompts.", now)?;
@@ -179,7 +179,7 @@ pub fn stop(tx: &Tx<'_>, patient: &mut Patient, now: Now) -> Result<(), StoreErr
 /// # Errors
 /// What the store answered.
 pub fn monitoring_ended(tx: &Tx<'_>, patient: &str, now: Now) -> Result<(), StoreError> {
-    withdraw(tx, prompt::pending(tx, patient)?, "monitoring_ended", None)?;
+    withdraw(tx, prompt::pending(tx, patient)?, "monitoring_ended", None, now)?;
     for need in need::list(tx, Some(patient))? {
         if need.state != NeedState::Closed {
             close(tx, need, "monitoring_ended", now)?;
