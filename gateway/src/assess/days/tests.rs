@@ -240,6 +240,34 @@ fn silence_brings_nudges_on_day_two_and_four_and_a_nurse_on_seven() {
 }
 
 #[test]
+fn a_day_that_ends_at_midnight_brings_its_nudge_in_the_morning_and_staff_read_no_id() {
+    let mut life = Life::new("silent_pressure", &ana());
+    life.home.within(|tx, _| {
+        let mut running = plan::get(tx, "plan1")?.unwrap();
+        running.programme = "home-blood-pressure-6w".into();
+        plan::put(tx, &running)
+    });
+    let mmhg = |v: i32| Pressure::from_mmhg(Decimal::new(v, 0)).unwrap();
+    let value = Value::BloodPressure { systolic: mmhg(138), diastolic: mmhg(84), mean: None };
+    let quiet_from = START + 10;
+    life.days(START - 14..START + 24, |day| (day < quiet_from).then_some(value));
+    let seen: Vec<_> = life.prompts().iter().map(|p| (p.kind.clone(), local_time(p))).collect();
+    // The grace ends with the day; the next moment outside the quiet hours is seven in the morning.
+    let date = |day: i64| format!("{} 07:00", local::date_of(day));
+    let expected = [("nudge", date(quiet_from + 2)), ("nudge_reason", date(quiet_from + 4))];
+    assert_eq!(seen, expected.map(|(kind, at)| (kind.to_owned(), at)));
+    let task = life.tasks().remove(0);
+    let (as_of, last) = (local::date_of(quiet_from + 7), local::date_of(quiet_from - 1));
+    assert_eq!(
+        task.reason,
+        format!(
+            "No blood pressure on 7 planned days in a row (as of {as_of}); the last one was taken on \
+             {last} 07:30. Please call."
+        )
+    );
+}
+
+#[test]
 fn a_reading_takes_a_waiting_nudge_back_and_a_sent_one_has_worked() {
     // Quiet until the afternoon: the nudge of noon waits.
     let patient = Patient { quiet_min: Some((1200, 960)), ..ana() };
