@@ -10,7 +10,7 @@ use crate::clock::Now;
 use crate::control::execute::{LiveAlerts, LiveAnswer, LiveEvent};
 use crate::intake::{message, roster};
 use crate::store::attribution::{self, Decision, Method};
-use crate::store::{StoreError, Tx, alert, device, observation};
+use crate::store::{StoreError, Tx, alert, device, observation, plan};
 
 /// Carries commands to the rules, inside the command's transaction.
 #[derive(Debug)]
@@ -100,6 +100,10 @@ fn take_claim(
         },
     )?;
     message::push_revision(tx, seq, now)?;
+    // The days of both are counted anew: one has measured, the other perhaps has not.
+    for patient in owner.as_deref().into_iter().chain([claim.patient]) {
+        plan::wake(tx, patient)?;
+    }
     let owners = device::owners(tx, &stored.device)?;
     let case = Case {
         observation_seq: Some(seq),

@@ -181,6 +181,22 @@ pub fn wake(tx: &Tx<'_>, patient: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// A patient has measured: plans of which a nudge is on its way are looked at again, so that it is taken
+/// back before it arrives.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn wake_for_nudges(tx: &Tx<'_>, patient: &str) -> Result<(), StoreError> {
+    tx.connection()
+        .prepare_cached(
+            "update plan set next_ms = null where patient = ?1 and exists
+                 (select 1 from prompt n where n.patient = ?1 and n.plan = plan.id
+                  and n.missed is not null and n.state in ('waiting', 'sent'))",
+        )?
+        .execute([patient])?;
+    Ok(())
+}
+
 /// Writes a plan as a whole.
 ///
 /// # Errors
