@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use hearth_shared::time::UnixMillis;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::assess::wording;
 use crate::clock::Clock;
 use crate::config::{Adapter, Config};
 use crate::control::execute::Origin;
@@ -22,6 +23,25 @@ use crate::control::{Command, Verb};
 use crate::radio::simulated::RadioState;
 use crate::store::{Reader, StoreError, backup, listing};
 use crate::writer::{WriteError, Writer};
+
+/// Rows with their readings and rules in words.
+fn rows(reader: &Reader, list: &List) -> Result<Vec<Value>, StoreError> {
+    let mut rows = listing::list(reader, list)?;
+    wording::tell_listed(reader, &mut rows)?;
+    Ok(rows)
+}
+
+/// One thing, it and its alerts in words.
+fn one(reader: &Reader, what: Listing, id: &str) -> Result<Option<Value>, StoreError> {
+    let Some(found) = listing::show(reader, what, id)? else { return Ok(None) };
+    let mut found = [found];
+    wording::tell_listed(reader, &mut found)?;
+    if let Some(Value::Array(alerts)) = found[0].get_mut("alerts") {
+        wording::tell_listed(reader, alerts)?;
+    }
+    let [found] = found;
+    Ok(Some(found))
+}
 
 /// Everything the desk needs to answer.
 pub(super) struct Desk {
@@ -158,14 +178,14 @@ impl Desk {
     }
 
     async fn list(&self, list: List) -> Answer {
-        match self.read(move |reader| listing::list(reader, &list)).await {
+        match self.read(move |reader| rows(reader, &list)).await {
             Ok(rows) => Answer::Rows { rows },
             Err(answer) => answer,
         }
     }
 
     async fn show(&self, what: Listing, id: String) -> Answer {
-        match self.read(move |reader| listing::show(reader, what, &id)).await {
+        match self.read(move |reader| one(reader, what, &id)).await {
             Ok(found) => Answer::Rows { rows: found.into_iter().collect() },
             Err(answer) => answer,
         }
