@@ -218,7 +218,7 @@ fn release(tx: &Tx<'_>, ctx: &Context<'_>, mut prompt: Prompt, now: Now) -> Resu
     match ruling {
         Ruling::Send => send(tx, ctx, &patient, prompt, now),
         Ruling::Defer(until, wait) => {
-            prompt.due = until;
+            prompt.due = need::good_hour(tx, ctx, &prompt, &patient, until)?;
             prompt.why = Some(wait.as_str().to_owned());
             prompt::update(tx, &prompt)
         }

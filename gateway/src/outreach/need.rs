@@ -371,6 +371,21 @@ fn next_step(
     Ok(zone_of(patient).map_or(next, |zone| ladder.good_moment(next, &zone)))
 }
 
+/// The good hour at or after the moment to which an attempt was put off, if it comes before the attempt
+/// is over; what serves no need is asked again at that very moment.
+pub(super) fn good_hour(
+    tx: &Tx<'_>,
+    ctx: &Context<'_>,
+    prompt: &Prompt,
+    patient: &Patient,
+    until: UnixMillis,
+) -> Result<UnixMillis, StoreError> {
+    let (Some(_), Some(zone)) = (prompt.need, zone_of(patient)) else { return Ok(until) };
+    let ladder = ladder(tx, ctx, prompt.plan.as_deref(), &prompt.kind)?;
+    let good = ladder.good_moment(until, &zone);
+    Ok(if good < prompt.expires { good } else { until })
+}
+
 /// Which prompts were sent, as a nurse reads it.
 fn tried(tx: &Tx<'_>, need: &Need, patient: &Patient) -> Result<String, StoreError> {
     let zone = zone_of(patient).unwrap_or(TimeZone::UTC);

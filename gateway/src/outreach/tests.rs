@@ -201,6 +201,25 @@ fn a_visit_booked_long_ago_does_not_swallow_the_next_finding() {
 }
 
 #[test]
+fn what_the_cap_puts_off_leaves_at_a_good_hour_and_not_at_midnight() {
+    // Without quiet hours, and two prompts were sent today already.
+    let mut home = Home::new("cap_good_hour", &Patient { quiet_min: None, ..ana() });
+    let id = home.find("2026-03-02T09:00:00Z");
+    home.within(|tx, ctx| tick(tx, ctx, now_at("2026-03-02T09:00:00Z")));
+    let sent = home.sent().remove(0);
+    home.within(|tx, _| {
+        let more = Prompt { id: id_of(&["another"]), need: None, attempt: 9, ..sent.clone() };
+        prompt::add(tx, &more)?;
+        let mut again = needs::get(tx, id)?.unwrap();
+        again.next = Some(now_at("2026-03-02T10:00:00Z").wall);
+        needs::put(tx, &again)
+    });
+    home.live("2026-03-02T10:00:00Z", "2026-03-03T12:00:00Z");
+    let last = home.sent().pop().unwrap();
+    assert_eq!((last.attempt, at(&last).as_str()), (2, "2026-03-03T08:00:00.000Z"));
+}
+
+#[test]
 fn what_is_taken_back_after_its_consumers_confirmed_it_is_told_again_by_its_id() {
     let mut home = Home::new("taken_back_late", &ana());
     let id = home.find("2026-03-02T09:00:00Z");
