@@ -3,6 +3,7 @@
 use hearth_shared::assess::silence::{
     LocalMinute, NudgeWeather, Patience, Pause, Silence, SilenceAction, SilencePlan, Slot,
 };
+use hearth_shared::observation::Quantity;
 use hearth_shared::time::{ClockTrust, UnixMillis};
 use serde::{Deserialize, Serialize};
 
@@ -256,7 +257,7 @@ fn task(day: &Day<'_>, what: &str, kind: &str, reason: String) -> Result<(), Sto
 /// Why a device rather than the patient may be silent, as the end of a sentence for staff.
 fn device_cause(day: &Day<'_>) -> Result<Option<String>, StoreError> {
     for device in device::all(day.tx)? {
-        if device.retired.is_some() {
+        if device.retired.is_some() || is_another_kind(&device.kind, day.programme) {
             continue;
         }
         let owned = device::owners(day.tx, &device.id)?
@@ -273,6 +274,23 @@ fn device_cause(day: &Day<'_>) -> Result<Option<String>, StoreError> {
         }
     }
     Ok(None)
+}
+
+/// A device that never measures what the plan asks for explains nothing. Kinds that are not told apart
+/// by name may measure anything.
+fn is_another_kind(kind: &str, programme: &Programme) -> bool {
+    let Some(series) = programme.series.first() else { return false };
+    let measures = match kind {
+        "glucose_meter" => Quantity::Glucose,
+        "continuous_glucose_monitor" => Quantity::ContinuousGlucose,
+        "blood_pressure_cuff" => Quantity::BloodPressure,
+        "weight_scale" | "body_composition_scale" => Quantity::Weight,
+        "pulse_oximeter" => Quantity::Saturation,
+        "thermometer" => Quantity::Temperature,
+        "heart_rate_sensor" => Quantity::HeartRate,
+        _ => return false,
+    };
+    measures != series.quantity.quantity()
 }
 
 /// The next end of a grace on the local clock.

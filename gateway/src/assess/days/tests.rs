@@ -311,7 +311,22 @@ fn a_pause_asks_for_nothing_and_a_flat_battery_is_no_failing_of_the_patient() {
     let tasks = life.tasks();
     let kinds: Vec<_> = tasks.iter().map(|task| task.kind.as_str()).collect();
     assert_eq!(kinds, ["device", "device", "call"]);
+    assert!(!tasks.iter().any(|task| task.reason.contains("p1")), "no id of a person: {tasks:?}");
     assert!(tasks[0].reason.contains("the battery of d1 is at 3 %"), "{}", tasks[0].reason);
+}
+
+#[test]
+fn the_flat_battery_of_another_device_is_no_reason_not_to_ask() {
+    let mut life = Life::new("flat_scale", &ana());
+    life.home.within(|tx, _| {
+        let mut scale = device::Device::new("s1", "weight_scale", at(START - 20, 0).wall);
+        scale.battery_percent = Some(3);
+        device::put(tx, &scale)?;
+        device::assign(tx, "s1", None, "p1", at(START - 20, 0).wall)
+    });
+    life.days(START - 14..START + 2, |day| (day < START).then(|| glucose(150)));
+    assert_eq!(life.prompts().len(), 1);
+    assert!(life.tasks().is_empty());
 }
 
 #[test]
