@@ -643,6 +643,28 @@ fn a_claim_keeps_time_and_history_and_the_reading_is_judged_then() {
 }
 
 #[test]
+fn a_person_who_confirms_an_odd_weight_on_a_shared_scale_lets_the_rules_judge_it() {
+    let mut world = World::new();
+    for (n, days) in [(1, 3), (2, 2), (3, 1)] {
+        world.one(weight(16_000, Some(1), at(-days * 86_400), n));
+    }
+    world.one(weight(18_000, Some(1), at(0), 4));
+    let notice = "select json_extract(body, '$.notice') from outbox where kind = 'notice'";
+    assert_eq!(world.rows(notice), ["claim"], "the hub asks whose it is");
+    assert_eq!(world.count("alert"), 0);
+    let newest = "select lower(hex(id)) from observation order by seq desc limit 1";
+    let id = Uuid::parse_str(&world.rows(newest)[0]).unwrap();
+    let with = format!(r#"{{"observation":"{id}","patient":"anna"}}"#);
+    let result = execute_one(&mut world, &command("c1", "claim", &with), 600);
+    assert!(result.done, "{result:?}");
+    let alerts = world.rows("select rule, state from alert order by rule");
+    assert_eq!(alerts, ["W1 Pending", "W2 Pending"]);
+    // Said once is enough.
+    assert!(!execute_one(&mut world, &command("c2", "claim", &with), 700).done);
+    assert_eq!(world.count("series"), 4);
+}
+
+#[test]
 fn a_command_is_journalled_executed_once_and_answered_the_same_again() {
     let mut world = World::new();
     let mute = command("m1", "patient_mute", r#"{"id":"anna","until":"2026-03-02T10:00:00Z"}"#);
