@@ -58,7 +58,13 @@ pub fn take(
     }
     let open = matches!(prompt.state, PromptState::Sent | PromptState::Expired);
     if !open || prompt.answer.is_some() {
-        return Ok(Answered::TooLate);
+        if answer != "help" {
+            return Ok(Answered::TooLate);
+        }
+        // Whatever became of the prompt: a call for help is always heard, too.
+        ask_for_help(tx, &patient, &prompt, answer, now)?;
+        of_need(tx, ctx, &patient, &prompt, answer, now)?;
+        return Ok(Answered::Noted);
     }
     prompt.answer = Some(answer.to_owned());
     prompt.outcome = Some(answer.to_owned());
@@ -117,7 +123,8 @@ fn ask_for_help(
     answer: &str,
     now: Now,
 ) -> Result<(), StoreError> {
-    if prompt.need.is_some() {
+    let need = prompt.need.map(|id| need::get(tx, id)).transpose()?.flatten();
+    if need.is_some_and(|need| need.state == NeedState::Open) {
         // The need's own call task says so.
         return Ok(());
     }
@@ -143,7 +150,7 @@ fn ask_for_help(
     raise_task(
         tx,
         Task {
-            id: id_of(&["answer", &prompt.id.to_string()]),
+            id: id_of(&["answer", &prompt.id.to_string(), answer]),
             patient: Some(patient.id.clone()),
             need: None,
             kind: kind.to_owned(),

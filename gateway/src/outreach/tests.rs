@@ -172,6 +172,28 @@ fn stop_in_the_middle_ends_prompts_and_a_nurse_takes_over() {
 }
 
 #[test]
+fn a_call_for_help_is_heard_whatever_became_of_the_prompt() {
+    let mut home = Home::new("late_help", &ana());
+    let id = home.find("2026-03-02T09:00:00Z");
+    home.within(|tx, ctx| tick(tx, ctx, now_at("2026-03-02T09:00:00Z")));
+    let sent = home.sent().remove(0);
+    let known = home.need(id);
+    home.within(|tx, _| need::book(tx, known, now_at("2026-03-02T10:00:00Z")));
+    let press = |home: &mut Home, word: &str| {
+        let prompt = home.within(|tx, _| prompt::get(tx, sent.id)).unwrap();
+        home.within(|tx, ctx| answer::take(tx, ctx, prompt, word, now_at("2026-03-02T11:00:00Z")))
+    };
+    assert_eq!(press(&mut home, "later"), answer::Answered::TooLate);
+    for _ in 0..2 {
+        assert_eq!(press(&mut home, "help"), answer::Answered::Noted);
+    }
+    let tasks = home.tasks();
+    assert_eq!(tasks.len(), 1, "one call, however often it is pressed");
+    assert_eq!((tasks[0].kind.as_str(), tasks[0].level.as_str()), ("call", "U"));
+    assert_eq!(home.need(id).state, NeedState::Booked);
+}
+
+#[test]
 fn booking_takes_back_what_waits() {
     let mut home = Home::new("booking", &ana());
     let id = home.find("2026-03-02T02:00:00Z");
