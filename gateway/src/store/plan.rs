@@ -145,6 +145,10 @@ pub fn list(q: &impl Queries, patient: Option<&str>) -> Result<Vec<Plan>, StoreE
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// The day's work is never due later than tomorrow; what stands further ahead was written while the
+/// clock was wrong. Milliseconds.
+const AHEAD_MS: i64 = 2 * 86_400_000;
+
 /// The running plans whose day's work is due, in the order of their ids.
 ///
 /// # Errors
@@ -152,9 +156,10 @@ pub fn list(q: &impl Queries, patient: Option<&str>) -> Result<Vec<Plan>, StoreE
 pub fn due(q: &impl Queries, now: UnixMillis) -> Result<Vec<Plan>, StoreError> {
     let mut query = q.connection().prepare_cached(&format!(
         "select {COLUMNS} from plan
-         where state = 'active' and (next_ms is null or next_ms <= ?1) order by id"
+         where state = 'active' and (next_ms is null or next_ms <= ?1 or next_ms > ?2) order by id"
     ))?;
-    let rows = query.query_map([now.millis()], from_row)?;
+    let ahead = now.millis().saturating_add(AHEAD_MS);
+    let rows = query.query_map([now.millis(), ahead], from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -100,7 +100,9 @@ impl Schedule {
 /// Closes the days whose grace has ended. Returns the state to keep and when to come again.
 pub(super) fn close(day: &Day<'_>) -> Result<(Option<Vec<u8>>, UnixMillis), StoreError> {
     let now_s = day.now.wall.seconds();
-    let mut kept = Kept::of(day.plan).unwrap_or_else(|| Kept {
+    // What was written while the clock stood far ahead would keep every day until then closed.
+    let believed = Kept::of(day.plan).filter(|kept| kept.at_s - now_s <= OUTAGE_S);
+    let mut kept = believed.unwrap_or_else(|| Kept {
         first: day32(day.plan.start_day.max(day.today)),
         at_s: now_s,
         ..Kept::default()

@@ -330,6 +330,20 @@ fn the_flat_battery_of_another_device_is_no_reason_not_to_ask() {
 }
 
 #[test]
+fn after_a_clock_that_stood_far_ahead_the_days_are_counted_again() {
+    let mut life = Life::new("clock_ahead", &ana());
+    life.days(START - 14..START + 2, |_| Some(glucose(150)));
+    life.now = at(START + 300, 600);
+    let now = life.now;
+    life.home.within(|tx, ctx| daily(tx, ctx, now));
+    // Somebody set it right.
+    life.now = at(START + 2, 30);
+    life.days(START + 2..START + 4, |_| None);
+    let times: Vec<_> = life.prompts().iter().map(local_time).collect();
+    assert_eq!(times, [format!("{} 12:00", local::date_of(START + 3))]);
+}
+
+#[test]
 fn a_programme_on_hold_asks_nothing_until_its_end_and_then_goes_on() {
     let mut life = Life::new("on_hold", &ana());
     let pause = patient::Pause {
