@@ -107,14 +107,16 @@ impl LaneQueue {
         if self.fetching || self.queue.len() >= limit as usize / 2 {
             return None;
         }
-        if !self.more {
-            let idle = self.queue.is_empty() && self.flying.is_empty() && self.unstored.is_empty();
-            if !idle || now_ms < self.sweep_ms {
-                return None;
-            }
-            self.cursor = 0;
+        // A gateway at work commits all the time: being woken must not put the sweep off.
+        let idle = self.queue.is_empty() && self.flying.is_empty() && self.unstored.is_empty();
+        let sweep = idle && now_ms >= self.sweep_ms;
+        if !self.more && !sweep {
+            return None;
         }
-        self.sweep_ms = now_ms.saturating_add(SWEEP_MS);
+        if sweep {
+            self.cursor = 0;
+            self.sweep_ms = now_ms.saturating_add(SWEEP_MS);
+        }
         self.fetching = true;
         self.more = false;
         // What is known now may still stand as queued in the snapshot that is going to be read.
@@ -245,5 +247,29 @@ impl LaneQueue {
         let held = if held == 0 { u64::MAX } else { held };
         let sweep = if self.fetching { u64::MAX } else { self.sweep_ms };
         due.min(held).min(sweep)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_withdrawn_after_it_was_sent_is_found_although_commits_go_on() {
+        let mut lane = LaneQueue::new(Lane::Alerts);
+        let mut swept = Vec::new();
+        for second in 0..60 {
+            // Every commit wakes the lane; reading on finds nothing behind the last row.
+            lane.woken();
+            while let Some(fetch) = lane.fetch(second * 1_000) {
+                if fetch.after == 0 {
+                    swept.push(second);
+                }
+                let rows = Vec::new();
+                lane.arrived(&fetch, Page { rows, last: 7 });
+                lane.cursor = 7;
+            }
+        }
+        assert_eq!(swept, [0, 15, 30, 45]);
     }
 }
