@@ -80,7 +80,7 @@ pub fn check(config: &Config) -> Result<(), Failure> {
 pub fn run(loaded: Loaded, file: &FilePath, talk: Talk) -> Result<Exit, Failure> {
     let started = Instant::now();
     // What the gateway keeps is not for every user of the machine.
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     log::start(&loaded.config.log);
     log::panic_hook();
     // One crypto provider for the process; a second one would panic at the first connection.
@@ -343,7 +343,7 @@ pub(crate) fn make_folder(folder: &FilePath) -> Result<(), Failure> {
     if folder.is_dir() {
         return Ok(());
     }
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o750).create(folder);
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| Failure::file("made", folder, &error))
 }
 

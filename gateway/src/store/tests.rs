@@ -515,3 +515,28 @@ fn an_attempt_that_fails_leaves_the_rest_of_its_transaction() {
     let all = counter::all(&store.reader().unwrap()).unwrap();
     assert_eq!(all, [("after".to_owned(), 1), ("kept".to_owned(), 1)]);
 }
+
+#[test]
+fn what_holds_readings_is_for_its_owner_alone_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hearth.db");
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode();
+    // As an earlier version, or a copy by hand, left it.
+    std::fs::write(&path, b"").unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
+    drop(Store::open(&StoreOptions::at(&path)).unwrap());
+    assert_eq!(mode(&path) & 0o777, 0o660);
+
+    let path = folder.path().join("new.db");
+    let store = Store::open(&StoreOptions::at(&path)).unwrap();
+    for end in ["", "-wal", "-shm", ".lock"] {
+        let mut name = path.clone().into_os_string();
+        name.push(end);
+        assert_eq!(mode(std::path::Path::new(&name)) & 0o777, 0o600, "{end}");
+    }
+    let to = folder.path().join("copy");
+    super::backup::backup(&store.reader().unwrap(), &to).unwrap();
+    assert_eq!(mode(&to) & 0o777, 0o700);
+    assert_eq!(mode(&to.join("hearth.db")) & 0o777, 0o600);
+}
