@@ -190,6 +190,11 @@ impl Gateway {
         let timer =
             timer::timer(config.clone(), clock.clone(), writer.clone(), moments, sources.clone());
         source_tasks.push(("timer", tokio::spawn(timer)));
+        if config.store.retention_days > 0 {
+            let days = config.store.retention_days;
+            let task = timer::retention(days, clock.clone(), writer.clone(), sources.clone());
+            source_tasks.push(("retention", tokio::spawn(task)));
+        }
         let notes = timer::tell_what_needs_a_look(desk.clone(), tell_notes, sources.clone());
         source_tasks.push(("status", tokio::spawn(notes)));
 

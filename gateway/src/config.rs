@@ -229,11 +229,17 @@ pub struct Store {
     pub disk_alarm_mib: u32,
     /// A damaged database is moved aside and every whole row kept, instead of not starting.
     pub salvage: bool,
+    /// Days that readings are kept; 0: for ever.
+    pub retention_days: u32,
 }
+
+/// Readings are kept for so many days at least: more than a year, so that every course and a
+/// year's report can still be looked at, and far longer than any rule looks back.
+pub(crate) const RETENTION_DAYS_MIN: u32 = 400;
 
 impl Default for Store {
     fn default() -> Self {
-        Self { disk_alarm_mib: 256, salvage: false }
+        Self { disk_alarm_mib: 256, salvage: false, retention_days: 0 }
     }
 }
 

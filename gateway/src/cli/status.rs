@@ -112,6 +112,9 @@ fn told(status: &StatusReport) -> String {
     line("journal", format!("{} raw rows, {} observations", j.rows, j.observations));
     line("", format!("{} duplicates, {} set aside, {} lost", j.duplicates, j.quarantined, j.lost));
     line("", format!("{} unclaimed, {} pending", j.unclaimed, j.pending));
+    if j.forgotten > 0 {
+        line("", format!("{} raw rows let go by age", j.forgotten));
+    }
     line("open", format!("{} alerts, {} tasks", j.open_alerts, j.open_tasks));
     let disk = &status.disk;
     let free = disk.free_octets.map(|n| format!(", {} free", size(n))).unwrap_or_default();

@@ -107,6 +107,7 @@ fn values_that_cannot_be_are_named() {
         ("[control]\nmode = \"rw\"", "control.mode: `rw` is no file mode"),
         ("[household]\nfile = \"nowhere.toml\"", "household.file: "),
         ("[programmes]\nfolder = \"nowhere\"", "programmes.folder: "),
+        ("[store]\nretention_days = 30", "store.retention_days: 30 days are too short"),
         ("[store]\ndisk_alarm_mib = 0", "store.disk_alarm_mib: 0 would"),
     ] {
         let found = problems(text);

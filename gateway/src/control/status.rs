@@ -122,6 +122,9 @@ pub struct JournalStatus {
     pub duplicates: u64,
     /// Readings known to be lost.
     pub lost: u64,
+    /// Raw rows that were let go by age.
+    #[serde(default)]
+    pub forgotten: u64,
     /// Alerts that are not over.
     pub open_alerts: u64,
     /// Tasks nobody has done yet.

@@ -35,6 +35,7 @@ const FINDINGS: usize = 5;
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001_path.sql")),
     M::up(include_str!("migrations/0002_custody.sql")),
+    M::up(include_str!("migrations/0003_retention.sql")),
 ];
 
 /// The schema version this program writes.
@@ -265,12 +266,23 @@ fn migrate(connection: &mut Connection, version: i64) -> Result<(), StoreError> 
     }
     if version < SCHEMA {
         Migrations::from_slice(MIGRATIONS).to_latest(connection).map_err(|e| match e {
+            // What a step makes is there already: the version is damaged, not old.
+            rusqlite_migration::Error::RusqliteError { err, .. } if makes_twice(&err) => {
+                StoreError::Damaged {
+                    path: PathBuf::from("the database"),
+                    findings: vec![format!("schema version {version} on tables of a later one")],
+                }
+            }
             rusqlite_migration::Error::RusqliteError { err, .. } => StoreError::from(err),
             other => StoreError::Sqlite(rusqlite::Error::ToSqlConversionFailure(other.into())),
         })?;
     }
     assert_setting(connection, "user_version", SCHEMA)?;
     assert_setting(connection, "application_id", APPLICATION_ID)
+}
+
+fn makes_twice(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqlInputError { msg, .. } if msg.contains("already exists"))
 }
 
 /// The schema version; 0 for a new file.

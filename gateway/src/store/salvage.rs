@@ -276,6 +276,15 @@ fn keep_numbers(
         [],
         |row| row.get(0),
     )?;
+    // Rows that were let go by age are no loss; the first row left tells the same from below.
+    let (last, kept): (i64, i64) = tx.transaction.query_row(
+        "select coalesce((select seq from sqlite_sequence where name = 'journal'), 0), count(*)
+         from journal",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let let_go = i64::try_from(super::retention::rows_forgotten(tx)?).unwrap_or(i64::MAX);
+    let holes = holes.min(last.saturating_sub(kept).saturating_sub(let_go));
     lose(report, "journal", u64::try_from(holes).unwrap_or(0));
     Ok(())
 }
