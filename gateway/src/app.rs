@@ -120,6 +120,7 @@ struct Gateway {
 
 impl Gateway {
     async fn start(config: Config, started: Instant) -> Result<Self, Failure> {
+        survive_file_size_limits()?;
         let clock = Clock::system(RequireSync(config.clock.require_sync));
         if confirmed_in_this_boot(&config, &clock) {
             clock.confirm();
@@ -330,6 +331,17 @@ impl Gateway {
             Err(_) => Some(internal("the writer did not stop in time")),
         }
     }
+}
+
+/// Under a limit on the size of files (`LimitFSIZE`, `ulimit -f`) a write that goes beyond it is
+/// answered like one to a full disk; without a handler the signal would end the process.
+fn survive_file_size_limits() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let too_large = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    // The handler stays when the listener goes.
+    signal(too_large)
+        .map(drop)
+        .map_err(|e| internal(&format!("signals are not heard: {}", plain(&e))))
 }
 
 async fn ended_by(task: impl Future<Output = Result<(), WriteError>>) {
