@@ -675,3 +675,37 @@ fn a_salvage_does_not_call_old_rows_lost() {
     let report = salvage::salvage(&options.path, 6).unwrap();
     assert_eq!(report.lost.get("journal"), Some(&1), "{report:?}");
 }
+
+#[test]
+fn a_table_whose_first_page_is_lost_takes_no_other_table_with_it() {
+    for lost in ["journal", "meta", "patient", "observation"] {
+        let (_folder, options) = folder();
+        let mut store = Store::open(&options).unwrap();
+        fill(&mut store, 0..300);
+        store.transaction::<_, StoreError>(|tx| counter::add(tx, "kept", 7)).unwrap();
+        let page: i64 = store
+            .connection_for_faults()
+            .query_row("select rootpage from sqlite_schema where name = ?1", [lost], |r| r.get(0))
+            .unwrap();
+        flush(store);
+        for end in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(open::beside(&options.path, end));
+        }
+        let mut file = OpenOptions::new().write(true).open(&options.path).unwrap();
+        file.seek(SeekFrom::Start((page - 1).unsigned_abs() * 4096)).unwrap();
+        file.write_all(&[0xff; 4096]).unwrap();
+        drop(file);
+        assert!(matches!(Store::open(&options), Err(StoreError::Damaged { .. })), "{lost}");
+
+        let options = StoreOptions { salvage: true, now_s: 9, ..options };
+        let store = Store::open(&options).unwrap();
+        let report = store.salvaged().unwrap();
+        let reader = store.reader().unwrap();
+        assert_eq!(counter::get(&reader, "kept").unwrap(), 7, "{lost}: {report:?}");
+        assert!(report.lost.values().sum::<u64>() > 0, "{lost}: {report:?}");
+        if lost != "observation" {
+            assert_eq!(rows(&store), (300, 0, 0), "{lost}: {report:?}");
+        }
+        assert_eq!(journal::last(&reader).unwrap(), 300, "{lost}: {report:?}");
+    }
+}
