@@ -81,7 +81,7 @@ pub fn check(config: &Config) -> Result<(), Failure> {
 pub fn run(loaded: Loaded, file: &FilePath, talk: Talk) -> Result<Exit, Failure> {
     let started = Instant::now();
     // What the gateway keeps is not for every user of the machine.
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     log::start(&loaded.config.log);
     log::panic_hook();
     // One crypto provider for the process; a second one would panic at the first connection.
@@ -121,6 +121,7 @@ struct Gateway {
 
 impl Gateway {
     async fn start(config: Config, started: Instant) -> Result<Self, Failure> {
+        survive_file_size_limits()?;
         let clock = Clock::system(RequireSync(config.clock.require_sync));
         if confirmed_in_this_boot(&config, &clock) {
             clock.confirm();
@@ -193,6 +194,11 @@ impl Gateway {
         let timer =
             timer::timer(config.clone(), clock.clone(), writer.clone(), moments, sources.clone());
         source_tasks.push(("timer", tokio::spawn(timer)));
+        if config.store.retention_days > 0 {
+            let days = config.store.retention_days;
+            let task = timer::retention(days, clock.clone(), writer.clone(), sources.clone());
+            source_tasks.push(("retention", tokio::spawn(task)));
+        }
         let notes = timer::tell_what_needs_a_look(desk.clone(), tell_notes, sources.clone());
         source_tasks.push(("status", tokio::spawn(notes)));
 
@@ -330,6 +336,17 @@ impl Gateway {
     }
 }
 
+/// Under a limit on the size of files (`LimitFSIZE`, `ulimit -f`) a write that goes beyond it is
+/// answered like one to a full disk; without a handler the signal would end the process.
+fn survive_file_size_limits() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let too_large = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    // The handler stays when the listener goes.
+    signal(too_large)
+        .map(drop)
+        .map_err(|e| internal(&format!("signals are not heard: {}", plain(&e))))
+}
+
 async fn ended_by(task: impl Future<Output = Result<(), WriteError>>) {
     if let Err(error) = task.await {
         tracing::warn!(%error, "a source has ended");
@@ -346,7 +363,7 @@ pub(crate) fn make_folder(folder: &FilePath) -> Result<(), Failure> {
     if folder.is_dir() {
         return Ok(());
     }
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o750).create(folder);
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| Failure::file("made", folder, &error))
 }
 

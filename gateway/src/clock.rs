@@ -159,6 +159,12 @@ impl Clock {
         }
     }
 
+    /// The machine's own clock, also while a simulated household drives ours: for what happens
+    /// outside the household, such as the connection to the broker.
+    pub fn machine(&self) -> UnixMillis {
+        system_wall()
+    }
+
     /// Why the clock is trusted now, or that it is not.
     pub fn trust(&self) -> Trust {
         self.trust_at(self.now().wall)

@@ -229,11 +229,17 @@ pub struct Store {
     pub disk_alarm_mib: u32,
     /// A damaged database is moved aside and every whole row kept, instead of not starting.
     pub salvage: bool,
+    /// Days that readings are kept; 0: for ever.
+    pub retention_days: u32,
 }
+
+/// Readings are kept for so many days at least: more than a year, so that every course and a
+/// year's report can still be looked at, and far longer than any rule looks back.
+pub(crate) const RETENTION_DAYS_MIN: u32 = 400;
 
 impl Default for Store {
     fn default() -> Self {
-        Self { disk_alarm_mib: 256, salvage: false }
+        Self { disk_alarm_mib: 256, salvage: false, retention_days: 0 }
     }
 }
 
@@ -310,7 +316,10 @@ impl Config {
 
     /// Paths that may be given below the data folder, made whole; `base` is the folder of the file.
     fn resolved(mut self, base: &Path) -> Self {
-        let below = |folder: &Path, path: &mut PathBuf| *path = folder.join(&*path);
+        // Through its components, so that `data_dir = "."` leaves no `/.` at the end.
+        let below = |folder: &Path, path: &mut PathBuf| {
+            *path = folder.join(&*path).components().collect();
+        };
         below(base, &mut self.gateway.data_dir);
         let data = self.gateway.data_dir.clone();
         below(&data, &mut self.embedded_broker.storage);
@@ -393,7 +402,7 @@ pub fn database_of(file: &Path) -> Option<PathBuf> {
 
 /// Data folder and control socket, read without a look at anything else.
 fn places_of(file: &Path) -> Option<Config> {
-    let text = std::fs::read_to_string(file).ok()?;
+    let text = read_bounded(file).ok()?;
     let table: toml::Table = text.parse().ok()?;
     let word = |section: &str, key: &str| -> Option<PathBuf> {
         Some(PathBuf::from(table.get(section)?.as_table()?.get(key)?.as_str()?))
@@ -413,7 +422,7 @@ fn places_of(file: &Path) -> Option<Config> {
 /// # Errors
 /// See [`ConfigError`].
 pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
-    let text = std::fs::read_to_string(path)
+    let text = read_bounded(path)
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
     parse(path, &text).map_err(|problems| ConfigError::Wrong { path: path.to_owned(), problems })
 }
@@ -441,6 +450,24 @@ pub fn parse(path: &Path, text: &str) -> Result<Loaded, Vec<Problem>> {
             Err(problems)
         }
     }
+}
+
+/// A file of settings is a few kilobytes; more is another file, or a device without an end.
+const OCTETS_MAX: u64 = 4 << 20;
+
+/// The text of a file of settings.
+///
+/// # Errors
+/// What the system answered, or that it is too large or no text.
+pub(crate) fn read_bounded(path: &Path) -> std::io::Result<String> {
+    use std::io::Read;
+    let wrong = |what: &str| std::io::Error::new(std::io::ErrorKind::InvalidData, what.to_owned());
+    let mut octets = Vec::new();
+    std::fs::File::open(path)?.take(OCTETS_MAX + 1).read_to_end(&mut octets)?;
+    if octets.len() as u64 > OCTETS_MAX {
+        return Err(wrong("it has more than 4 MiB, which is no file of settings"));
+    }
+    String::from_utf8(octets).map_err(|_| wrong("it is not UTF-8 text"))
 }
 
 fn folder_of(file: &Path) -> PathBuf {

@@ -130,8 +130,9 @@ impl Custody {
                 let _ = reply.send(self.settled(done));
             }
             Request::DeviceAt { address, reply } => {
+                // That reading works says nothing about a disk that takes no rows.
                 let found = listing::device_at(&self.reader, &address);
-                let _ = reply.send(self.settled(found));
+                let _ = reply.send(found.or_else(|error| self.settled(Err(error))));
             }
             Request::Probe { now, reply } => {
                 let done = self.path.store().transaction(|tx| probe::note(tx, now.wall));

@@ -50,7 +50,7 @@ impl Links {
             address: format!("{}:{}", config.uplink.host, config.uplink.port),
             embedded: config.embedded_broker.enabled,
             state: if config.uplink.enabled { "offline" } else { "off" }.to_owned(),
-            since: Some(listing::rfc3339(ports.clock.now().wall)),
+            since: Some(listing::rfc3339(ports.clock.machine())),
             ..BrokerStatus::default()
         };
         let (status, status_seen) = watch::channel(first);
@@ -152,7 +152,7 @@ async fn show(
 ) {
     while view.changed().await.is_ok() {
         let seen = view.borrow_and_update().clone();
-        let now = clock.now().wall;
+        let now = clock.machine();
         let is_online = seen.state == "online";
         online.send_if_modified(|known| std::mem::replace(known, is_online) != is_online);
         status.send_modify(|status| {

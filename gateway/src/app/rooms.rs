@@ -14,7 +14,7 @@ use crate::household::Household;
 use crate::outreach::Context;
 use crate::outreach::templates::Templates;
 use crate::path::{OpenError, Path, PathSettings};
-use crate::programme::Library;
+use crate::programme::{Library, LoadError};
 use crate::store::{Store, StoreError};
 use crate::uplink::message::{Answer, CONTRACT};
 use crate::uplink::{UplinkWritten, incoming};
@@ -43,8 +43,19 @@ pub(super) fn programmes(config: &Config) -> Result<Library, Failure> {
     let mut library = Library::built_in();
     if let Some(folder) = &config.programmes.folder {
         library.add_folder(folder).map_err(|error| {
-            Failure::new(Exit::Configuration, format!("A care programme cannot be used: {error}"))
-                .next("mend the file, or take it out of programmes.folder")
+            let next = "mend the file, or take it out of programmes.folder";
+            match error {
+                LoadError::Problems(problems) => {
+                    let sentence = "A care programme cannot be used; the lines are above.";
+                    let mut failure = Failure::new(Exit::Configuration, sentence).next(next);
+                    failure.problems = problems;
+                    failure
+                }
+                error => {
+                    let sentence = format!("A care programme cannot be used: {error}");
+                    Failure::new(Exit::Configuration, sentence).next(next)
+                }
+            }
         })?;
     }
     Ok(library)
@@ -60,7 +71,7 @@ pub(super) async fn apply_household(
     clock: &Clock,
 ) -> Result<(), Failure> {
     let Some(file) = &config.household.file else { return Ok(()) };
-    let text = std::fs::read_to_string(file).map_err(|e| Failure::file("read", file, &e))?;
+    let text = crate::config::read_bounded(file).map_err(|e| Failure::file("read", file, &e))?;
     let household = household(config, file, &text)?;
     let now = clock.now();
     let applied = writer.run(move |path| -> Result<Vec<CommandResult>, StoreError> {
@@ -95,9 +106,15 @@ fn household(config: &Config, file: &std::path::Path, text: &str) -> Result<Hous
     let context =
         Context { gateway: &config.gateway.id, templates: &templates, programmes: &shelf };
     Household::read(&file.display().to_string(), text, &context).map_err(|problems| {
-        let list: String = problems.iter().map(|p| format!("{p}\n\n")).collect();
-        let sentence = format!("{} cannot be used:\n\n{list}", file.display());
-        Failure::new(Exit::Configuration, sentence).next("mend the lines above")
+        let count = match problems.len() {
+            1 => "1 problem".to_owned(),
+            n => format!("{n} problems"),
+        };
+        let sentence = format!("{} has {count}; nothing of it was applied.", file.display());
+        let mut failure = Failure::new(Exit::Configuration, sentence)
+            .next("mend the lines above; every key is explained in household.example.toml");
+        failure.problems = problems;
+        failure
     })
 }
 
@@ -105,7 +122,7 @@ fn household(config: &Config, file: &std::path::Path, text: &str) -> Result<Hous
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
     programmes(config)?;
     let Some(file) = &config.household.file else { return Ok(()) };
-    let text = std::fs::read_to_string(file).map_err(|e| Failure::file("read", file, &e))?;
+    let text = crate::config::read_bounded(file).map_err(|e| Failure::file("read", file, &e))?;
     household(config, file, &text).map(drop)
 }
 
@@ -121,11 +138,11 @@ pub(super) fn incoming(
         |problem: &str| Answer::refused(gateway, to, incoming::command_id(payload), problem);
     let answer = match (problem, incoming::command(payload)) {
         (Some(problem), _) => {
-            path.quarantine_command(payload, problem, now)?;
+            path.quarantine_command(&incoming::without_names(payload), problem, now)?;
             refused(problem)
         }
         (None, Err(problem)) => {
-            path.quarantine_command(payload, &problem, now)?;
+            path.quarantine_command(&incoming::without_names(payload), &problem, now)?;
             refused(&problem)
         }
         (None, Ok(command)) => {

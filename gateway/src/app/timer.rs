@@ -10,6 +10,7 @@ use super::desk::Desk;
 use super::rooms;
 use crate::clock::Clock;
 use crate::config::{Adapter, Config};
+use crate::outreach;
 use crate::writer::{WriteError, Writer};
 
 /// How often due work is looked for in real time; no rule has a step below a second.
@@ -24,18 +25,74 @@ pub(super) async fn tell_what_needs_a_look(
     notes: watch::Sender<Vec<String>>,
     stop: CancellationToken,
 ) {
+    let mut known_disk = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(NOTES_EVERY) => {}
         }
         if let Ok(report) = desk.report().await {
+            let low = report.disk.alarm || report.disk.full;
+            if known_disk != Some(low) && tell_staff_of_disk(&desk, low).await {
+                known_disk = Some(low);
+            }
             let found = crate::cli::status::needs_a_look(&report);
             notes.send_if_modified(|known| {
                 let news = *known != found;
                 *known = found;
                 news
             });
+        }
+    }
+}
+
+/// A task for staff while the disk is nearly full, ended once there is room. False: try again.
+async fn tell_staff_of_disk(desk: &Desk, low: bool) -> bool {
+    let now = desk.clock.now();
+    let told = desk
+        .writer
+        .run(move |path| path.store().transaction(|tx| outreach::tasks::tell_disk(tx, low, now)));
+    match told.await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, low, "staff could not be told about the disk; it is tried again");
+            false
+        }
+        Err(_) => false,
+    }
+}
+
+/// How often old readings are looked for, and how long there is rest once none is left.
+const RETENTION_EVERY: Duration = Duration::from_secs(10);
+const RETENTION_REST: Duration = Duration::from_secs(3_600);
+
+/// Lets readings go that are older than `days`, a few at a time, while the clock is trusted.
+pub(super) async fn retention(days: u32, clock: Clock, writer: Writer, stop: CancellationToken) {
+    let (mut after, mut pause) = (0, RETENTION_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        let now = clock.now();
+        if !now.trusted {
+            continue;
+        }
+        let before = now.wall.plus_seconds(-i64::from(days) * 86_400);
+        match writer.run(move |path| path.store().forget_old(before, after)).await {
+            Ok(Ok(step)) => {
+                if step.rows > 0 {
+                    tracing::info!(rows = step.rows, through = step.through, "old rows have left");
+                }
+                after = if step.finished { 0 } else { step.through };
+                pause = if step.finished { RETENTION_REST } else { RETENTION_EVERY };
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "old rows could not leave; it is tried again");
+                pause = RETENTION_REST;
+            }
+            // The end of the writer is told by the writer.
+            Err(_) => return,
         }
     }
 }

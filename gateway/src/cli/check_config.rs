@@ -29,7 +29,11 @@ impl CheckConfig {
         let path = file(self.config.as_deref())?;
         match config::load(&path) {
             Ok(loaded) => {
-                crate::app::check(&loaded.config)?;
+                if let Err(mut failure) = crate::app::check(&loaded.config) {
+                    // As the file's own problems: to stdout, as JSON lines where asked for.
+                    self.tell(&std::mem::take(&mut failure.problems))?;
+                    return Err(failure);
+                }
                 if self.format.json {
                     print::out(&format!("{}\n", good_json(&path, &loaded)))?;
                 } else {
@@ -38,14 +42,18 @@ impl CheckConfig {
                 Ok(Exit::Ok)
             }
             Err(ConfigError::Wrong { problems, .. }) => {
-                if self.format.json {
-                    print::out(&problems.iter().map(|p| p.to_json() + "\n").collect::<String>())?;
-                } else {
-                    print::out(&told(&problems, print::colour()))?;
-                }
+                self.tell(&problems)?;
                 Err(wrong(&path, problems.len()))
             }
             Err(error @ ConfigError::Unreadable { .. }) => Err(failure(error)),
+        }
+    }
+
+    fn tell(&self, problems: &[Problem]) -> Result<(), Failure> {
+        if self.format.json {
+            print::out(&problems.iter().map(|p| p.to_json() + "\n").collect::<String>())
+        } else {
+            print::out(&told(problems, print::colour()))
         }
     }
 }

@@ -85,7 +85,7 @@ impl Daemon {
         }
         match serde_json::from_str(&answer).map_err(internal)? {
             Answer::Refused { code, sentence, next } => {
-                Err(Failure { exit: Exit::Refused, code, sentence, next })
+                Err(Failure { exit: Exit::Refused, code, sentence, next, problems: Vec::new() })
             }
             answer => Ok(answer),
         }

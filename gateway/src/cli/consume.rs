@@ -442,6 +442,10 @@ impl Consumer<'_> {
             let now = Instant::now();
             let gap = match self.gaps[at] {
                 Some(gap) if gap.range.0 == range.0 => gap,
+                // The rest of a longer gap: it has been open as long as the part that was asked for.
+                Some(gap) if gap.asked.is_some() && range.0 == gap.range.1.saturating_add(1) => {
+                    Gap { range, since: gap.since, asked: None }
+                }
                 _ => Gap { range, since: now, asked: None },
             };
             self.gaps[at] = Some(Gap { range, ..gap });

@@ -4,6 +4,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use crate::checked_toml::Problem;
+
 /// Every exit code of `hearth`; listed by `hearth --help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -105,6 +107,8 @@ pub struct Failure {
     pub sentence: String,
     /// What to do next, where there is something to do.
     pub next: Option<String>,
+    /// What is wrong with a file of settings, by line; told before the sentence.
+    pub problems: Vec<Problem>,
 }
 
 impl Failure {
@@ -116,7 +120,7 @@ impl Failure {
         if !sentence.ends_with(['?', '!']) {
             sentence.push('.');
         }
-        Self { exit, code: exit.word().to_owned(), sentence, next: None }
+        Self { exit, code: exit.word().to_owned(), sentence, next: None, problems: Vec::new() }
     }
 
     /// The same with a next step.
@@ -133,7 +137,8 @@ impl Failure {
 
     /// Tells it on stderr and gives the exit code.
     pub fn tell(&self) -> Exit {
-        let mut text = format!("error[{}]: {}\n", self.code, self.sentence);
+        let mut text: String = self.problems.iter().map(|p| format!("{p}\n\n")).collect();
+        text.push_str(&format!("error[{}]: {}\n", self.code, self.sentence));
         if let Some(next) = &self.next {
             text.push_str(&format!("  next: {next}\n"));
         }

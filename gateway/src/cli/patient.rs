@@ -143,7 +143,7 @@ enum Action {
 struct Settings {
     /// Opaque id, never a name
     id: String,
-    /// Name; kept apart, never sent
+    /// Name; kept apart, said to nobody but the patient, in the greeting of prompts
     #[arg(long)]
     name: Option<String>,
     /// How to reach the patient; kept apart, never sent

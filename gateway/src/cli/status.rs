@@ -41,7 +41,12 @@ pub fn needs_a_look(status: &StatusReport) -> Vec<String> {
     }
     if !matches!(status.broker.state.as_str(), "online" | "off" | "") {
         let why = status.broker.reason.clone().unwrap_or_default();
-        list.push(format!("The broker is not reachable. {why}").trim_end().to_owned());
+        let what = match status.broker.state.as_str() {
+            "degraded" => "The broker does not take everything.",
+            "connecting" => "The broker is being connected to.",
+            _ => "The broker is not reachable.",
+        };
+        list.push(format!("{what} {why}").trim_end().to_owned());
     }
     if status.disk.full {
         list.push("The disk is full: readings are not accepted until there is room.".to_owned());
@@ -85,6 +90,9 @@ fn told(status: &StatusReport) -> String {
     let broker = &status.broker;
     let place = if broker.embedded { " (embedded)" } else { "" };
     let since = broker.since.as_ref().map(|at| format!(" since {at}")).unwrap_or_default();
+    // Everything else is told in the household's time then.
+    let whose = if status.clock.trust == "simulated" { " of the machine's clock" } else { "" };
+    let since = if since.is_empty() { since } else { since + whose };
     line("broker", format!("{}{since}, {}{place}", broker.state, broker.address));
     for lane in &status.backlog {
         let oldest = lane.oldest.as_ref().map(|at| format!(", oldest {at}")).unwrap_or_default();
@@ -101,6 +109,9 @@ fn told(status: &StatusReport) -> String {
     line("journal", format!("{} raw rows, {} observations", j.rows, j.observations));
     line("", format!("{} duplicates, {} set aside, {} lost", j.duplicates, j.quarantined, j.lost));
     line("", format!("{} unclaimed, {} pending", j.unclaimed, j.pending));
+    if j.forgotten > 0 {
+        line("", format!("{} raw rows let go by age", j.forgotten));
+    }
     line("open", open(j.open_alerts, j.open_tasks));
     let disk = &status.disk;
     let free = disk.free_octets.map(|n| format!(", {} free", size(n))).unwrap_or_default();

@@ -47,6 +47,17 @@ pub(super) fn check(config: &Config, document: &Document) -> (Vec<Problem>, Vec<
             "write the mebibytes below which staff are told, for example 256",
         );
     }
+    let days = config.store.retention_days;
+    if days != 0 && days < super::RETENTION_DAYS_MIN {
+        f.wrong(
+            "store.retention_days",
+            format!("{days} days are too short to look at a course again"),
+            format!(
+                "write 0 to keep readings for ever, or {} days or more",
+                super::RETENTION_DAYS_MIN
+            ),
+        );
+    }
     findings.problems.sort_by_key(|problem| (problem.line, problem.column));
     (findings.problems, findings.remarks)
 }

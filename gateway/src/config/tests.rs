@@ -107,6 +107,7 @@ fn values_that_cannot_be_are_named() {
         ("[control]\nmode = \"rw\"", "control.mode: `rw` is no file mode"),
         ("[household]\nfile = \"nowhere.toml\"", "household.file: "),
         ("[programmes]\nfolder = \"nowhere\"", "programmes.folder: "),
+        ("[store]\nretention_days = 30", "store.retention_days: 30 days are too short"),
         ("[store]\ndisk_alarm_mib = 0", "store.disk_alarm_mib: 0 would"),
     ] {
         let found = problems(text);
@@ -181,4 +182,16 @@ fn the_socket_is_found_in_a_file_that_is_wrong_elsewhere() {
         .unwrap();
     let expected = std::path::absolute(folder.path().join("d/c.sock")).unwrap();
     assert_eq!(control_socket_of(&file), Some(expected));
+}
+
+#[test]
+fn a_file_without_an_end_is_refused_and_a_dot_leaves_no_trace_in_a_path() {
+    let endless = load(std::path::Path::new("/dev/zero")).unwrap_err();
+    let ConfigError::Unreadable { source, .. } = endless else { panic!("{endless}") };
+    assert!(source.to_string().contains("4 MiB"), "{source}");
+
+    let file = std::path::Path::new("/somewhere/hearth.toml");
+    let loaded = parse(file, "[gateway]\nid = \"g\"\ndata_dir = \".\"\n").unwrap();
+    assert_eq!(loaded.config.gateway.data_dir.display().to_string(), "/somewhere");
+    assert_eq!(loaded.config.database().display().to_string(), "/somewhere/hearth.db");
 }

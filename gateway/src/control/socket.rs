@@ -94,7 +94,7 @@ pub fn listen(path: &Path, access: &Access) -> Result<UnixListener, SocketError>
         std::fs::remove_file(path).map_err(io)?;
     }
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(io)?;
+        make_folder(folder, access).map_err(io)?;
     }
     // Bound under another name and moved into place, so that nobody connects before the mode is
     // right.
@@ -112,6 +112,18 @@ pub fn listen(path: &Path, access: &Access) -> Result<UnixListener, SocketError>
         std::fs::rename(&bound, path).map_err(io)?;
     }
     Ok(listener)
+}
+
+/// Makes the socket's folder where there is none: the group that may use the socket must get in.
+fn make_folder(folder: &Path, access: &Access) -> std::io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(folder)?;
+    if let Some(id) = access.group.as_deref().and_then(group_id) {
+        std::os::unix::fs::chown(folder, None, Some(id))?;
+    }
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o750))
 }
 
 /// The number of a group, from `/etc/group`.

@@ -68,7 +68,7 @@ pub struct BrokerStatus {
     /// `online` (a round trip within the last two minutes), `degraded`, `connecting`, `offline`,
     /// `off`.
     pub state: String,
-    /// Since when, RFC 3339 UTC.
+    /// Since when by the machine's own clock, also where a household drives ours; RFC 3339 UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
     /// Why it is offline, as one plain sentence with the remedy.
@@ -122,6 +122,9 @@ pub struct JournalStatus {
     pub duplicates: u64,
     /// Readings known to be lost.
     pub lost: u64,
+    /// Raw rows that were let go by age.
+    #[serde(default)]
+    pub forgotten: u64,
     /// Alerts that are not over.
     pub open_alerts: u64,
     /// Tasks nobody has done yet.
@@ -140,7 +143,7 @@ pub struct DiskStatus {
     pub free_octets: Option<u64>,
     /// Arrivals are refused because nothing more can be written.
     pub full: bool,
-    /// Less is free than `store.disk_alarm_mb`.
+    /// Less is free than `store.disk_alarm_mib`.
     pub alarm: bool,
 }
 

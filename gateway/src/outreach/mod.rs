@@ -23,7 +23,7 @@ pub mod governor;
 pub mod local;
 pub mod need;
 pub mod notice;
-mod tasks;
+pub(crate) mod tasks;
 pub mod templates;
 
 pub use tasks::{finish_task, raise_task};

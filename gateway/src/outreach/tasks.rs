@@ -11,6 +11,9 @@ use crate::store::task::{self, Task};
 use crate::store::{StoreError, Tx, outbox};
 use crate::uplink::message::{self, Body, Lane};
 
+/// Kind of the task about the gateway's disk.
+const DISK: &str = "disk";
+
 /// The same missing fact is asked of staff again only after so long, in seconds.
 const ASK_STAFF_AGAIN_S: i64 = 7 * 86_400;
 
@@ -113,6 +116,40 @@ pub(super) fn cannot_tell(
     Ok(())
 }
 
+/// Asks staff for room on the gateway's disk while there is little left, once per shortage; with
+/// `low` false an open request is done.
+///
+/// # Errors
+/// What the store answered.
+pub(crate) fn tell_disk(tx: &Tx<'_>, low: bool, now: Now) -> Result<(), StoreError> {
+    let open =
+        task::list(tx, None)?.into_iter().find(|task| task.kind == DISK && task.done.is_none());
+    match (low, open) {
+        (true, None) => {
+            let made = now.wall.millis().to_string();
+            let reason = "The gateway's disk is nearly full. Please have somebody make room: once it \
+                          is full, readings are no longer accepted and wait in their devices.";
+            let task = Task {
+                id: id_of(&[DISK, &made]),
+                patient: None,
+                need: None,
+                kind: DISK.to_owned(),
+                reason: reason.to_owned(),
+                level: "A".to_owned(),
+                done: None,
+                made: now.wall,
+                outcome: None,
+            };
+            raise_task(tx, task)?;
+        }
+        (false, Some(task)) => {
+            finish_task(tx, &task, "room_again", now)?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
 /// Keeps a task and tells it. False if the same task was raised before.
 ///
 /// # Errors
@@ -154,4 +191,34 @@ fn tell_task(tx: &Tx<'_>, task: &Task, state: &str, at: UnixMillis) -> Result<()
     };
     outbox::push(tx, &outgoing)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::clock::BootId;
+    use crate::store::Store;
+
+    #[test]
+    fn a_disk_that_runs_full_is_one_task_until_there_is_room() {
+        let mut store = Store::open_shared_memory("tell-disk").unwrap();
+        let mut told = Vec::new();
+        for (minute, low) in [true, true, false, false, true].into_iter().enumerate() {
+            let now = Now {
+                wall: UnixMillis::from_seconds(1_800_000_000 + 60 * minute as i64),
+                monotonic_ms: 0,
+                boot: BootId([0; 16]),
+                trusted: true,
+            };
+            store.transaction(|tx| tell_disk(tx, low, now)).unwrap();
+            let (tasks, messages) = store
+                .transaction::<_, StoreError>(|tx| {
+                    Ok((task::list(tx, None)?, outbox::backlog(tx)?[0].queued))
+                })
+                .unwrap();
+            told.push((tasks.iter().filter(|t| t.done.is_none()).count(), tasks.len(), messages));
+        }
+        assert_eq!(told, [(1, 1, 1), (1, 1, 1), (0, 1, 2), (0, 1, 2), (1, 2, 3)]);
+    }
 }

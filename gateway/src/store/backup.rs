@@ -86,7 +86,11 @@ pub fn backup(from: &Reader, folder: &Path) -> Result<Manifest, BackupError> {
         let path = path.to_owned();
         move |source| BackupError::Io { path, source }
     };
-    std::fs::create_dir_all(folder).map_err(io(folder))?;
+    if !folder.is_dir() {
+        use std::os::unix::fs::DirBuilderExt;
+        let mut made = std::fs::DirBuilder::new();
+        made.recursive(true).mode(0o700).create(folder).map_err(io(folder))?;
+    }
     let (copy, manifest_file) = (folder.join(DATABASE), folder.join(MANIFEST));
     for path in [&copy, &manifest_file] {
         if path.exists() {
@@ -95,6 +99,7 @@ pub fn backup(from: &Reader, folder: &Path) -> Result<Manifest, BackupError> {
     }
     let unfinished = beside(&copy, ".unfinished");
     let _ = std::fs::remove_file(&unfinished);
+    open::make_private(&unfinished)?;
     copy_pages(from.connection(), &unfinished)?;
     let found = check(&unfinished)?;
     salvage::rename(&unfinished, &copy)?;

@@ -345,13 +345,17 @@ pub fn scan<E: From<StoreError>>(
     Ok(())
 }
 
-/// The row whose content was judged before without becoming an observation of its own.
+/// The row whose content was judged before without becoming an observation of its own, or that has
+/// left since ([`super::retention`]).
 ///
 /// # Errors
 /// What SQLite answered.
 pub fn known(q: &impl Queries, id: &uuid::Uuid) -> Result<Option<i64>, StoreError> {
     Ok(q.connection()
-        .prepare_cached("select journal_seq from known where id = ?1")?
+        .prepare_cached(
+            "select journal_seq from known where id = ?1
+             union all select journal_seq from forgotten where id = ?1 limit 1",
+        )?
         .query_row([id.as_bytes().as_slice()], |row| row.get(0))
         .optional()?)
 }

@@ -285,7 +285,8 @@ pub fn journal(q: &impl Queries) -> Result<JournalStatus, StoreError> {
                (select coalesce(sum(n), 0) from duplicate), \
                (select coalesce(sum(count), 0) from loss), \
                (select count(*) from alert where state in ('Pending', 'Active', 'Acked', 'Cleared')), \
-               (select count(*) from task where state = 'open')";
+               (select count(*) from task where state = 'open'), \
+               (select coalesce(sum(n), 0) from counter where name = 'forgotten_rows')";
     Ok(q.connection().prepare_cached(sql)?.query_row([], |row| {
         Ok(JournalStatus {
             rows: count(row, 0)?,
@@ -297,6 +298,7 @@ pub fn journal(q: &impl Queries) -> Result<JournalStatus, StoreError> {
             lost: count(row, 6)?,
             open_alerts: count(row, 7)?,
             open_tasks: count(row, 8)?,
+            forgotten: count(row, 9)?,
         })
     })?)
 }

@@ -35,6 +35,7 @@ const FINDINGS: usize = 5;
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001_path.sql")),
     M::up(include_str!("migrations/0002_custody.sql")),
+    M::up(include_str!("migrations/0003_retention.sql")),
 ];
 
 /// The schema version this program writes.
@@ -191,12 +192,45 @@ fn reading(connection: Connection) -> Result<Reader, StoreError> {
 pub(super) fn take_lock(path: &Path) -> Result<File, StoreError> {
     let lock = beside(path, ".lock");
     let io = |source| StoreError::Io { path: lock.clone(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&lock).map_err(io)?;
+    let file = private().create(true).truncate(false).write(true).open(&lock).map_err(io)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse { lock }),
         Err(TryLockError::Error(source)) => Err(StoreError::Io { path: lock, source }),
     }
+}
+
+/// Mode of what holds people's readings: nobody else on the machine may read it, whatever the umask.
+pub(super) const PRIVATE: u32 = 0o600;
+
+/// Options for a new file that is not for everybody.
+pub(super) fn private() -> std::fs::OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = File::options();
+    options.mode(PRIVATE);
+    options
+}
+
+/// Makes an empty file with mode [`PRIVATE`] where there is none, for SQLite to fill: its log and its
+/// shared memory take over the mode of the database. A file that others may read is closed to them;
+/// a group that was let in stays.
+pub(super) fn make_private(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt;
+    let io = |source| StoreError::Io { path: path.to_owned(), source };
+    match private().create_new(true).write(true).open(path) {
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(io(error)),
+    }
+    for file in ["", "-wal", "-shm"].map(|end| beside(path, end)) {
+        let Ok(found) = std::fs::metadata(&file) else { continue };
+        let mode = found.permissions().mode();
+        if mode & 0o007 != 0 {
+            // Somebody else's file is used as it is: its owner decides.
+            let _ = std::fs::set_permissions(&file, PermissionsExt::from_mode(mode & 0o770));
+        }
+    }
+    Ok(())
 }
 
 /// `path` with `suffix` after its whole name.
@@ -210,6 +244,9 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 pub(super) fn prepare(place: &Place) -> Result<Connection, StoreError> {
     if rusqlite::version_number() < SQLITE_MIN {
         return Err(StoreError::OldSqlite { found: rusqlite::version() });
+    }
+    if let Some(path) = place.path() {
+        make_private(path)?;
     }
     let mut connection = place.connect(OpenFlags::default())?;
     let named = |e| name_place(e, place);
@@ -229,12 +266,23 @@ fn migrate(connection: &mut Connection, version: i64) -> Result<(), StoreError> 
     }
     if version < SCHEMA {
         Migrations::from_slice(MIGRATIONS).to_latest(connection).map_err(|e| match e {
+            // What a step makes is there already: the version is damaged, not old.
+            rusqlite_migration::Error::RusqliteError { err, .. } if makes_twice(&err) => {
+                StoreError::Damaged {
+                    path: PathBuf::from("the database"),
+                    findings: vec![format!("schema version {version} on tables of a later one")],
+                }
+            }
             rusqlite_migration::Error::RusqliteError { err, .. } => StoreError::from(err),
             other => StoreError::Sqlite(rusqlite::Error::ToSqlConversionFailure(other.into())),
         })?;
     }
     assert_setting(connection, "user_version", SCHEMA)?;
     assert_setting(connection, "application_id", APPLICATION_ID)
+}
+
+fn makes_twice(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqlInputError { msg, .. } if msg.contains("already exists"))
 }
 
 /// The schema version; 0 for a new file.

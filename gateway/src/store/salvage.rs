@@ -68,6 +68,10 @@ pub(super) fn salvage(path: &Path, now_s: i64) -> Result<SalvageReport, StoreErr
         note(&tx, &report, old.is_err(), now_s)?;
         tx.transaction.commit()?;
     }
+    if old.is_err() {
+        // Written down as such above; nobody may be told that nothing is lost.
+        lose(&mut report, "everything", 1);
+    }
     new.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))?;
     drop(new);
     drop(old);
@@ -134,7 +138,9 @@ fn open_damaged(path: &Path) -> Result<Connection, rusqlite::Error> {
     old.pragma_update(None, "query_only", true)?;
     old.pragma_update(None, "cell_size_check", true)?;
     old.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
-    old.query_row("select count(*) from (select 1 from journal limit 1)", [], |_| Ok(()))?;
+    // Only whether the table of tables knows it: its own pages may be damaged, and those of all the
+    // other tables whole.
+    old.prepare("select 1 from journal")?;
     Ok(old)
 }
 
@@ -276,6 +282,15 @@ fn keep_numbers(
         [],
         |row| row.get(0),
     )?;
+    // Rows that were let go by age are no loss; the first row left tells the same from below.
+    let (last, kept): (i64, i64) = tx.transaction.query_row(
+        "select coalesce((select seq from sqlite_sequence where name = 'journal'), 0), count(*)
+         from journal",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let let_go = i64::try_from(super::retention::rows_forgotten(tx)?).unwrap_or(i64::MAX);
+    let holes = holes.min(last.saturating_sub(kept).saturating_sub(let_go));
     lose(report, "journal", u64::try_from(holes).unwrap_or(0));
     Ok(())
 }

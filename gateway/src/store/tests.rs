@@ -175,7 +175,7 @@ fn the_settings_that_custody_rests_on_are_in_force() {
         ("synchronous", "Integer(2)"),
         ("foreign_keys", "Integer(1)"),
         ("application_id", "Integer(1215460456)"),
-        ("user_version", "Integer(2)"),
+        ("user_version", "Integer(3)"),
         ("wal_autocheckpoint", "Integer(0)"),
         ("journal_size_limit", "Integer(16777216)"),
     ] {
@@ -191,7 +191,7 @@ fn a_newer_schema_is_refused_with_both_numbers_and_left_alone() {
     store.connection_for_faults().pragma_update(None, "user_version", 99).unwrap();
     drop(store);
     let error = Store::open(&StoreOptions { salvage: true, ..options }).unwrap_err().to_string();
-    assert!(error.contains("schema 99") && error.contains("up to 2"), "{error}");
+    assert!(error.contains("schema 99") && error.contains("up to 3"), "{error}");
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn an_older_schema_is_migrated_with_its_rows() {
     old.execute_batch("insert into counter values ('kept', 7)").unwrap();
     drop(old);
     let error = Reader::open(&options.path).unwrap_err();
-    assert!(matches!(error, StoreError::Older { found: 1, known: 2, .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Older { found: 1, known: 3, .. }), "{error:?}");
     let store = Store::open(&options).unwrap();
     let reader = store.reader().unwrap();
     assert_eq!(counter::get(&reader, "kept").unwrap(), 7);
@@ -402,7 +402,9 @@ fn rubbish_instead_of_a_database_is_moved_aside_only_when_asked_to() {
 
 #[test]
 fn a_damaged_mark_on_our_own_tables_is_damage_and_nobody_elses_file() {
-    for (mark, octet) in [("application id", 68), ("schema version", 63)] {
+    for (mark, octet, bit) in
+        [("application id", 68, 1), ("schema version", 63, 1), ("schema version", 63, 0)]
+    {
         let (_folder, options) = folder();
         let mut store = Store::open(&options).unwrap();
         fill(&mut store, 0..5);
@@ -410,8 +412,8 @@ fn a_damaged_mark_on_our_own_tables_is_damage_and_nobody_elses_file() {
         for end in ["-wal", "-shm"] {
             let _ = std::fs::remove_file(open::beside(&options.path, end));
         }
-        // Schema 2 becomes 0; `H` of the application id becomes another letter.
-        flip(&options.path, octet, 1);
+        // Schema 3 becomes 1 or 2; `H` of the application id becomes another letter.
+        flip(&options.path, octet, bit);
         let error = Store::open(&options).unwrap_err();
         assert!(matches!(error, StoreError::Damaged { .. }), "{mark}: {error:?}");
         let options = StoreOptions { salvage: true, now_s: 3, ..options };
@@ -514,4 +516,196 @@ fn an_attempt_that_fails_leaves_the_rest_of_its_transaction() {
         .unwrap();
     let all = counter::all(&store.reader().unwrap()).unwrap();
     assert_eq!(all, [("after".to_owned(), 1), ("kept".to_owned(), 1)]);
+}
+
+#[test]
+fn what_holds_readings_is_for_its_owner_alone_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hearth.db");
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode();
+    // As an earlier version, or a copy by hand, left it.
+    std::fs::write(&path, b"").unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666)).unwrap();
+    drop(Store::open(&StoreOptions::at(&path)).unwrap());
+    assert_eq!(mode(&path) & 0o777, 0o660);
+
+    let path = folder.path().join("new.db");
+    let store = Store::open(&StoreOptions::at(&path)).unwrap();
+    for end in ["", "-wal", "-shm", ".lock"] {
+        let mut name = path.clone().into_os_string();
+        name.push(end);
+        assert_eq!(mode(std::path::Path::new(&name)) & 0o777, 0o600, "{end}");
+    }
+    let to = folder.path().join("copy");
+    super::backup::backup(&store.reader().unwrap(), &to).unwrap();
+    assert_eq!(mode(&to) & 0o777, 0o700);
+    assert_eq!(mode(&to.join("hearth.db")) & 0o777, 0o600);
+}
+
+/// Lets everything go that may, and says how many rows and observations left.
+fn forget_all(store: &mut Store, before_s: i64) -> (u64, u64) {
+    let (mut after, mut rows, mut observations) = (0, 0, 0);
+    loop {
+        let step = store.forget_old(UnixMillis::from_seconds(before_s), after).unwrap();
+        rows += step.rows;
+        observations += step.observations;
+        after = step.through;
+        if step.finished {
+            return (rows, observations);
+        }
+    }
+}
+
+/// `fill`, owned by a patient.
+fn fill_owned(store: &mut Store, numbers: std::ops::Range<u32>) {
+    fill(store, numbers);
+    store
+        .transaction::<_, StoreError>(|tx| {
+            tx.transaction.execute_batch(
+                "update attribution set patient = 'p'; delete from claim_tray;
+                 insert into series select 'p', quantity, measured_ms, seq from observation;",
+            )?;
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn old_readings_leave_in_steps_and_their_ids_stay() {
+    let (_folder, options) = folder();
+    let mut store = Store::open(&options).unwrap();
+    fill_owned(&mut store, 0..600);
+    let received = now().wall.seconds();
+    assert_eq!(forget_all(&mut store, received), (0, 0), "nothing is older");
+    let step = store.forget_old(UnixMillis::from_seconds(received + 1), 0).unwrap();
+    assert_eq!((step.rows, step.finished), (256, false), "a few at a time");
+    assert_eq!(forget_all(&mut store, received + 1), (344, 344));
+    let reader = store.reader().unwrap();
+    let (_, findings) = audit::verify(&reader).unwrap();
+    assert_eq!(findings, []);
+    assert_eq!(listing::journal(&reader).unwrap().forgotten, 600);
+    for n in [0, 599] {
+        let id = observation(n, 0).id;
+        assert_eq!(observation::find(&reader, &id).unwrap(), None);
+        assert_eq!(journal::known(&reader, &id).unwrap(), Some(i64::from(n) + 1));
+    }
+    // Numbers are not given a second time.
+    fill(&mut store, 600..601);
+    assert_eq!(journal::last(&store.reader().unwrap()).unwrap(), 601);
+}
+
+#[test]
+fn what_somebody_still_needs_stays_however_old_it_is() {
+    let check = |what: &str, sql: &str| {
+        let (_folder, options) = folder();
+        let mut store = Store::open(&options).unwrap();
+        fill_owned(&mut store, 0..3);
+        store.transaction::<_, StoreError>(|tx| Ok(tx.transaction.execute_batch(sql)?)).unwrap();
+        let gone = forget_all(&mut store, now().wall.seconds() + 1);
+        assert_eq!(gone, (2, 2), "{what}");
+        assert_eq!(rows(&store).0, 1, "{what}");
+        let (_, findings) = audit::verify(&store.reader().unwrap()).unwrap();
+        assert!(findings.iter().all(|f| f.kind != "foreign_key"), "{what}: {findings:?}");
+    };
+    let of = "(select id from observation where seq = 2)";
+    check(
+        "a message no consumer has confirmed",
+        &format!(
+            "insert into outbox (lane, seq, id, kind, body, created_ms, checksum)
+             select 2, 1, {of}, 'observation', '{{}}', 0, 0"
+        ),
+    );
+    check("a reading nobody has claimed", "insert into claim_tray values (2, 0)");
+    check("a row nobody has judged", "update journal set outcome = 0 where seq = 2");
+    check("a time nobody trusts", "update journal set clock_trusted = 0 where seq = 2");
+    check(
+        "an alert that is not over",
+        "insert into alert (id, patient, rule, level, state, late, observation_seq, raised_ms,
+                            changed_ms, history)
+         values (x'01', 'p', 'G1', 'C', 'Active', 0, 2, 0, 0, '[]')",
+    );
+}
+
+#[test]
+fn what_an_open_plan_may_look_at_stays() {
+    let (_folder, options) = folder();
+    let mut store = Store::open(&options).unwrap();
+    fill_owned(&mut store, 0..3);
+    let day = observation(0, 1).measured.seconds() / 86_400;
+    let plan = |store: &mut Store, start: i64, state: &str| {
+        let sql = format!(
+            "insert or ignore into patient (id, monitoring, start_ms, limits) values ('p', 1, 0, '{{}}');
+             insert or replace into plan (id, patient, programme, start_day, overrides, state)
+             values ('plan', 'p', 'x', {start}, '{{}}', '{state}')"
+        );
+        store.transaction::<_, StoreError>(|tx| Ok(tx.transaction.execute_batch(&sql)?)).unwrap();
+    };
+    let before = now().wall.seconds() + 1;
+    plan(&mut store, day + 100, "paused");
+    assert_eq!(forget_all(&mut store, before), (0, 0));
+    plan(&mut store, day + 200, "closed");
+    assert_eq!(forget_all(&mut store, before), (3, 3));
+}
+
+#[test]
+fn a_salvage_does_not_call_old_rows_lost() {
+    let (_folder, options) = folder();
+    let mut store = Store::open(&options).unwrap();
+    fill_owned(&mut store, 0..100);
+    // One in the middle stays, so that there is a hole behind it.
+    store
+        .transaction::<_, StoreError>(|tx| {
+            Ok(tx.transaction.execute_batch("insert into claim_tray values (50, 0)")?)
+        })
+        .unwrap();
+    assert_eq!(forget_all(&mut store, now().wall.seconds() + 1), (99, 99));
+    flush(store);
+    let report = salvage::salvage(&options.path, 5).unwrap();
+    assert_eq!(report.lost.get("journal"), None, "{report:?}");
+    let store = Store::open(&options).unwrap();
+    assert_eq!(listing::journal(&store.reader().unwrap()).unwrap().forgotten, 99);
+
+    // What is really missing is still counted.
+    store
+        .connection_for_faults()
+        .execute_batch("pragma foreign_keys = off; delete from journal")
+        .unwrap();
+    flush(store);
+    let report = salvage::salvage(&options.path, 6).unwrap();
+    assert_eq!(report.lost.get("journal"), Some(&1), "{report:?}");
+}
+
+#[test]
+fn a_table_whose_first_page_is_lost_takes_no_other_table_with_it() {
+    for lost in ["journal", "meta", "patient", "observation"] {
+        let (_folder, options) = folder();
+        let mut store = Store::open(&options).unwrap();
+        fill(&mut store, 0..300);
+        store.transaction::<_, StoreError>(|tx| counter::add(tx, "kept", 7)).unwrap();
+        let page: i64 = store
+            .connection_for_faults()
+            .query_row("select rootpage from sqlite_schema where name = ?1", [lost], |r| r.get(0))
+            .unwrap();
+        flush(store);
+        for end in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(open::beside(&options.path, end));
+        }
+        let mut file = OpenOptions::new().write(true).open(&options.path).unwrap();
+        file.seek(SeekFrom::Start((page - 1).unsigned_abs() * 4096)).unwrap();
+        file.write_all(&[0xff; 4096]).unwrap();
+        drop(file);
+        assert!(matches!(Store::open(&options), Err(StoreError::Damaged { .. })), "{lost}");
+
+        let options = StoreOptions { salvage: true, now_s: 9, ..options };
+        let store = Store::open(&options).unwrap();
+        let report = store.salvaged().unwrap();
+        let reader = store.reader().unwrap();
+        assert_eq!(counter::get(&reader, "kept").unwrap(), 7, "{lost}: {report:?}");
+        assert!(report.lost.values().sum::<u64>() > 0, "{lost}: {report:?}");
+        if lost != "observation" {
+            assert_eq!(rows(&store), (300, 0, 0), "{lost}: {report:?}");
+        }
+        assert_eq!(journal::last(&reader).unwrap(), 300, "{lost}: {report:?}");
+    }
 }

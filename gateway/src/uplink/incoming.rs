@@ -120,6 +120,35 @@ pub fn command(payload: &[u8]) -> Result<Command, String> {
     Ok(command)
 }
 
+/// What is kept of a message that is refused: names and contacts, which must not come over MQTT, are
+/// taken out, so that a person can be erased without touching the journal.
+pub fn without_names(payload: &[u8]) -> Vec<u8> {
+    fn blank(value: &mut Value) -> bool {
+        match value {
+            Value::Object(fields) => {
+                let mut found = false;
+                for (key, value) in fields.iter_mut() {
+                    let personal = matches!(key.as_str(), "name" | "contact") && !value.is_null();
+                    if personal {
+                        *value = Value::from("(not kept)");
+                    }
+                    found |= personal || blank(value);
+                }
+                found
+            }
+            Value::Array(values) => values.iter_mut().fold(false, |found, v| blank(v) | found),
+            _ => false,
+        }
+    }
+    // serde_json bounds the depth it reads, and so the depth of this.
+    let Ok(mut value) = serde_json::from_slice::<Value>(payload) else { return payload.to_owned() };
+    if blank(&mut value) {
+        serde_json::to_vec(&value).unwrap_or_default()
+    } else {
+        payload.to_owned()
+    }
+}
+
 /// The id of a command that could not be read, if at least that can be.
 pub fn command_id(payload: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(payload).ok()?;
@@ -177,6 +206,19 @@ mod tests {
     fn a_good_command_is_read() {
         let payload = br#"{"id":"a","gateway":"g","verb":"need_book","with":{"id":"n"}}"#;
         assert_eq!(command(payload).unwrap().id, "a");
+    }
+
+    #[test]
+    fn a_refused_name_is_not_kept_and_everything_else_is() {
+        let kept = without_names(
+            br#"{"id":"a","verb":"patient_add","with":{"id":"p","name":"Ann","x":[{"contact":1}]}}"#,
+        );
+        let kept = String::from_utf8(kept).unwrap();
+        assert!(!kept.contains("Ann") && kept.contains("patient_add"), "{kept}");
+        assert!(kept.contains(r#""contact":"(not kept)""#), "{kept}");
+        for other in [&b"\xff{"[..], br#"{"id":"name","with":{}}"#, b""] {
+            assert_eq!(without_names(other), other);
+        }
     }
 
     #[test]

@@ -116,15 +116,16 @@ impl LaneQueue {
         // With rows that are refused again and again only the slow sweep starts over: it must not
         // hide the rows behind them.
         let changed = self.changed && self.refused.is_empty();
-        let sweeps = idle && (changed || (!self.more && now_ms >= self.sweep_ms));
+        // A gateway at work commits all the time: being woken must not put the slow sweep off.
+        let sweeps = idle && (changed || now_ms >= self.sweep_ms);
         if !self.more && !sweeps {
             return None;
         }
         if sweeps {
             self.cursor = 0;
             self.changed = false;
+            self.sweep_ms = now_ms.saturating_add(SWEEP_MS);
         }
-        self.sweep_ms = now_ms.saturating_add(SWEEP_MS);
         self.fetching = true;
         self.more = false;
         // What is known now may still stand as queued in the snapshot that is going to be read.
@@ -274,5 +275,24 @@ mod tests {
             queue.woken();
             assert_eq!(queue.fetch(1).unwrap().after, again, "{lane:?}");
         }
+    }
+
+    #[test]
+    fn a_message_withdrawn_after_it_was_sent_is_found_although_commits_go_on() {
+        let mut lane = LaneQueue::new(Lane::Observations);
+        let mut swept = Vec::new();
+        for second in 0..60 {
+            // Every commit wakes the lane; reading on finds nothing behind the last row.
+            lane.woken();
+            while let Some(fetch) = lane.fetch(second * 1_000) {
+                if fetch.after == 0 {
+                    swept.push(second);
+                }
+                let rows = Vec::new();
+                lane.arrived(&fetch, Page { rows, last: 7 });
+                lane.cursor = 7;
+            }
+        }
+        assert_eq!(swept, [0, 15, 30, 45]);
     }
 }

@@ -83,8 +83,8 @@ const CONNECT: &[Row] = &[
     (
         0x87,
         "not_authorised",
-        "because this user may not connect",
-        "Allow the user in the broker's access list.",
+        "because user name or password is wrong, or this user may not connect",
+        "Check `username` and the file named by `password_file`, and the broker's access list.",
         true,
     ),
     (0x88, "unavailable", "because the server is not available", WAIT, false),
@@ -420,6 +420,6 @@ mod tests {
     #[test]
     fn foreign_text_is_kept_to_one_bounded_line() {
         let fault = connect(0x87).saying(Some(&format!("no\n{}", "x".repeat(500))));
-        assert!(!fault.sentence.contains('\n') && fault.sentence.len() < 300);
+        assert!(!fault.sentence.contains('\n') && fault.sentence.len() < 330);
     }
 }
