@@ -2,6 +2,7 @@
 //! or without one. This is the logic; the command line calls it with a [`Reader`] and where to write.
 
 mod command;
+mod csv;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -44,6 +45,8 @@ pub enum Form {
     Table,
     /// One JSON object a line.
     JsonLines,
+    /// Readings with an owner as Hearth's own CSV, which `hearth replay` reads.
+    Csv,
 }
 
 /// Which rows are exported.
@@ -80,8 +83,10 @@ pub fn export(
     out: &mut dyn Write,
 ) -> Result<Exports, JournalError> {
     let mut exports = Exports::default();
-    if form == Form::Table {
-        writeln!(out, "{}", table_line(&HEAD))?;
+    match form {
+        Form::Table => writeln!(out, "{}", table_line(&HEAD))?,
+        Form::Csv => writeln!(out, "{}", csv::HEADER)?,
+        Form::JsonLines => {}
     }
     journal::scan::<JournalError>(reader, selection.after, |row| {
         for line in lines_of(reader, selection, row)? {
@@ -90,6 +95,11 @@ pub fn export(
             match form {
                 Form::JsonLines => writeln!(out, "{line}")?,
                 Form::Table => writeln!(out, "{}", table_line(&cells(&line)))?,
+                Form::Csv => {
+                    if let Some(line) = csv::line(&line) {
+                        writeln!(out, "{line}")?;
+                    }
+                }
             }
         }
         Ok(())
@@ -275,7 +285,7 @@ pub fn verify(reader: &Reader, form: Form, out: &mut dyn Write) -> Result<Verifi
                     "states": checked.states})
             )?;
         }
-        Form::Table => {
+        Form::Table | Form::Csv => {
             for f in &findings {
                 writeln!(out, "{:<12} {}", f.kind, f.sentence)?;
             }
@@ -326,7 +336,7 @@ pub fn stats(
     let sizes = sizes(database);
     match form {
         Form::JsonLines => writeln!(out, "{}", stats_json(&stats, &sizes))?,
-        Form::Table => stats_table(&stats, &sizes, out)?,
+        Form::Table | Form::Csv => stats_table(&stats, &sizes, out)?,
     }
     out.flush()?;
     Ok(())

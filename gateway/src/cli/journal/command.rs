@@ -28,7 +28,8 @@ pub struct Journal {
 enum Action {
     /// Print every observation and every raw row without one, oldest first
     #[command(after_help = "Example:\n  hearth journal export --patient p1\n  \
-        hearth journal export --quarantine --json\n\n\
+        hearth journal export --quarantine --json\n  \
+        hearth journal export --csv > readings.csv && hearth replay --report report.html readings.csv\n\n\
         Exit codes: 0 all rows are whole, 1 some do not fit their checksum")]
     Export {
         /// Rows after this number of the journal
@@ -43,6 +44,9 @@ enum Action {
         /// Rows that were set aside, and damaged ones, only
         #[arg(long)]
         quarantine: bool,
+        /// Readings with an owner as CSV that `hearth replay` reads
+        #[arg(long, conflicts_with_all = ["json", "quarantine"])]
+        csv: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -105,10 +109,11 @@ impl Journal {
     pub(crate) fn run(self) -> Result<Exit, Failure> {
         let mut out = BufWriter::new(stdout().lock());
         let well = match self.action {
-            Action::Export { after, device, patient, quarantine, place } => {
+            Action::Export { after, device, patient, quarantine, csv, place } => {
                 let (_, reader) = place.open()?;
                 let selection = Selection { after, device, patient, quarantine };
-                export(&reader, &selection, place.form(), &mut out).map(|met| met.damaged == 0)
+                let form = if csv { Form::Csv } else { place.form() };
+                export(&reader, &selection, form, &mut out).map(|met| met.damaged == 0)
             }
             Action::Verify { place } => {
                 let (_, reader) = place.open()?;
