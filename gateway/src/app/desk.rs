@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use hearth_shared::time::UnixMillis;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::adherence;
+use crate::assess::wording;
 use crate::clock::Clock;
 use crate::config::{Adapter, Config};
 use crate::control::execute::Origin;
@@ -24,6 +25,43 @@ use crate::programme::Library;
 use crate::radio::simulated::RadioState;
 use crate::store::{Reader, StoreError, backup, listing};
 use crate::writer::{WriteError, Writer};
+
+/// Rows with their readings and rules in words.
+fn rows(
+    reader: &Reader,
+    list: &List,
+    (programmes, now): (&Library, UnixMillis),
+) -> Result<Vec<Value>, StoreError> {
+    let mut rows = listing::list(reader, list)?;
+    wording::tell_listed(reader, &mut rows)?;
+    if list.what == Listing::Plans {
+        adherence::add(reader, programmes, &mut rows, now)?;
+    }
+    Ok(rows)
+}
+
+/// One thing, it and its alerts in words.
+fn one(
+    reader: &Reader,
+    what: Listing,
+    id: &str,
+    (programmes, now): (&Library, UnixMillis),
+) -> Result<Option<Value>, StoreError> {
+    let Some(found) = listing::show(reader, what, id)? else { return Ok(None) };
+    let mut found = [found];
+    wording::tell_listed(reader, &mut found)?;
+    if let Some(Value::Array(alerts)) = found[0].get_mut("alerts") {
+        wording::tell_listed(reader, alerts)?;
+    }
+    if what == Listing::Plans {
+        adherence::add(reader, programmes, &mut found, now)?;
+    }
+    if let (Listing::Patients, Some(Value::Array(plans))) = (what, found[0].get_mut("plans")) {
+        adherence::add(reader, programmes, plans, now)?;
+    }
+    let [found] = found;
+    Ok(Some(found))
+}
 
 /// Everything the desk needs to answer.
 pub(super) struct Desk {
@@ -162,14 +200,7 @@ impl Desk {
 
     async fn list(&self, list: List) -> Answer {
         let (programmes, now) = (self.programmes.clone(), self.clock.now().wall);
-        let rows = self.read(move |reader| {
-            let mut rows = listing::list(reader, &list)?;
-            if list.what == Listing::Plans {
-                adherence::add(reader, &programmes, &mut rows, now)?;
-            }
-            Ok(rows)
-        });
-        match rows.await {
+        match self.read(move |reader| rows(reader, &list, (&programmes, now))).await {
             Ok(rows) => Answer::Rows { rows },
             Err(answer) => answer,
         }
@@ -177,20 +208,7 @@ impl Desk {
 
     async fn show(&self, what: Listing, id: String) -> Answer {
         let (programmes, now) = (self.programmes.clone(), self.clock.now().wall);
-        let found = self.read(move |reader| {
-            let mut found = listing::show(reader, what, &id)?;
-            let plans = match (what, &mut found) {
-                (Listing::Plans, Some(plan)) => Some(std::slice::from_mut(plan)),
-                (Listing::Patients, Some(patient)) => patient
-                    .get_mut("plans")
-                    .and_then(|plans| plans.as_array_mut())
-                    .map(Vec::as_mut_slice),
-                _ => None,
-            };
-            adherence::add(reader, &programmes, plans.unwrap_or_default(), now)?;
-            Ok(found)
-        });
-        match found.await {
+        match self.read(move |reader| one(reader, what, &id, (&programmes, now))).await {
             Ok(found) => Answer::Rows { rows: found.into_iter().collect() },
             Err(answer) => answer,
         }

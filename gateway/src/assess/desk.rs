@@ -10,7 +10,7 @@ use crate::clock::Now;
 use crate::control::execute::{LiveAlerts, LiveAnswer, LiveEvent};
 use crate::intake::{message, roster};
 use crate::store::attribution::{self, Decision, Method};
-use crate::store::{StoreError, Tx, alert, device, observation};
+use crate::store::{StoreError, Tx, alert, device, observation, plan};
 
 /// Carries commands to the rules, inside the command's transaction.
 #[derive(Debug)]
@@ -81,12 +81,18 @@ fn take_claim(
         }
         Err(error) => return Err(error),
     };
-    let (owner, _) = attribution::owner(tx, seq)?;
-    if owner.as_deref() == Some(claim.patient) {
+    let owners = device::owners(tx, &stored.device)?;
+    let shared = roster::is_shared(&owners, stored.measured);
+    let (owner, decisions) = attribution::owner(tx, seq)?;
+    // On a device of several people the rules may be waiting for exactly this word: the roster alone
+    // does not make a weight far from those before somebody's.
+    let confirms = shared && decisions == 1;
+    if owner.as_deref() == Some(claim.patient) && !confirms {
         let why = format!("The reading is the patient {}'s already.", claim.patient);
         return Ok(LiveAnswer::Ignored(why));
     }
-    let method = if owner.is_some() { Method::Reattributed } else { Method::Claimed };
+    let moved = owner.as_deref().is_some_and(|owner| owner != claim.patient);
+    let method = if moved { Method::Reattributed } else { Method::Claimed };
     attribution::change(
         tx,
         &Decision {
@@ -100,13 +106,16 @@ fn take_claim(
         },
     )?;
     message::push_revision(tx, seq, now)?;
-    let owners = device::owners(tx, &stored.device)?;
+    // The days of both are counted anew: one has measured, the other perhaps has not.
+    for patient in owner.as_deref().into_iter().chain([claim.patient]) {
+        plan::wake(tx, patient)?;
+    }
     let case = Case {
         observation_seq: Some(seq),
         observation: &stored,
         impossible: false,
         ahead: false,
-        shared: roster::is_shared(&owners, stored.measured),
+        shared,
         claimed: true,
     };
     desk.live.reading(tx, claim.patient, &case, now, desk.notices)?;

@@ -5,7 +5,10 @@ use hearth_shared::assess::alerts::{Limits, NoticeKind, Notification, RuleId, So
 use hearth_shared::observation::{Absent, DisplayUnit, Quantity, Value};
 use hearth_shared::units::{Decimal, Glucose, Mass, Pressure, Temperature};
 
-use crate::store::observation::Observation;
+use serde_json::Value as Json;
+
+use crate::store::observation::{self, Observation};
+use crate::store::{Queries, StoreError};
 
 /// The sentence of a notice.
 pub fn reason(n: &Notification, about: Option<&Observation>, limits: &Limits) -> String {
@@ -37,6 +40,47 @@ pub fn reason(n: &Notification, about: Option<&Observation>, limits: &Limits) ->
         }
         (_, Source::Plausibility) => format!("{late}{measured}: doubtful, to be measured again."),
     }
+}
+
+/// What a rule watches, in plain words.
+pub fn watched(rule: RuleId) -> &'static str {
+    match rule {
+        RuleId::G1 => "glucose very low",
+        RuleId::G2 => "glucose low",
+        RuleId::G3 => "glucose very high",
+        RuleId::G4 => "glucose high twice",
+        RuleId::G5 => "glucose low again and again",
+        RuleId::P1 | RuleId::P3 => "blood pressure very high",
+        RuleId::P2 => "blood pressure low",
+        RuleId::H1 => "pulse too slow or too fast",
+        RuleId::O1 => "oxygen saturation very low",
+        RuleId::O2 => "oxygen saturation low",
+        RuleId::W1 | RuleId::W2 => "weight up fast",
+        RuleId::T1 => "temperature high",
+    }
+}
+
+/// Puts into words what listed alerts and unclaimed readings are about: `reading` says what was
+/// measured, `about` what the rule watches.
+///
+/// # Errors
+/// What the database answered; a damaged reading is said to be one.
+pub fn tell_listed(q: &impl Queries, rows: &mut [Json]) -> Result<(), StoreError> {
+    for row in rows.iter_mut().filter_map(Json::as_object_mut) {
+        if let Some(seq) = row.remove("observation_seq").as_ref().and_then(Json::as_i64) {
+            let reading = match observation::get(q, seq) {
+                Ok(stored) => stored.map(|stored| describe(&stored.observation)),
+                Err(StoreError::Row { .. }) => Some("damaged on the disk".to_owned()),
+                Err(error) => return Err(error),
+            };
+            row.insert("reading".to_owned(), reading.into());
+        }
+        let rule = row.get("rule").and_then(Json::as_str).and_then(RuleId::parse);
+        if let Some(rule) = rule.filter(|_| row.contains_key("raised")) {
+            row.insert("about".to_owned(), watched(rule).into());
+        }
+    }
+    Ok(())
 }
 
 /// What was measured, as the device displayed it.

@@ -75,6 +75,8 @@ impl Alert {
                     ("level", "LEVEL"),
                     ("patient", "PATIENT"),
                     ("rule", "RULE"),
+                    ("about", "ABOUT"),
+                    ("reading", "READING"),
                     ("state", "STATE"),
                     ("raised", "RAISED"),
                     ("acked_by", "ACKNOWLEDGED BY"),

@@ -53,6 +53,7 @@ impl Claim {
                 (Listing::Claims, None, true),
                 &[
                     ("id", "OBSERVATION"),
+                    ("reading", "READING"),
                     ("device", "DEVICE"),
                     ("slot", "SLOT"),
                     ("measured", "MEASURED"),

@@ -103,10 +103,21 @@ pub fn thing(format: Format, value: &Value) -> Result<(), Failure> {
     }
     let Some(fields) = value.as_object() else { return out(&format!("{}\n", cell(Some(value)))) };
     let width = fields.keys().map(String::len).max().unwrap_or(0);
-    let text: String = fields
-        .iter()
-        .map(|(name, value)| format!("{:width$}  {}\n", name.replace('_', " "), cell(Some(value))))
-        .collect();
+    let mut text = String::new();
+    for (name, value) in fields {
+        let name = name.replace('_', " ");
+        // Several things of one kind stand below each other.
+        let lines: Vec<String> = match value {
+            Value::Array(items) if items.iter().any(Value::is_object) => {
+                items.iter().map(|item| cell(Some(item))).collect()
+            }
+            value => vec![cell(Some(value))],
+        };
+        for (n, line) in lines.iter().enumerate() {
+            let name = if n == 0 { name.as_str() } else { "" };
+            text.push_str(&format!("{name:width$}  {line}\n"));
+        }
+    }
     out(&text)
 }
 
@@ -117,10 +128,26 @@ pub fn cell(value: Option<&Value>) -> String {
         Some(Value::String(text)) => printable(text),
         Some(Value::Bool(yes)) => if *yes { "yes" } else { "no" }.to_owned(),
         Some(Value::Array(items)) if items.is_empty() => "-".to_owned(),
-        Some(Value::Array(items)) if items.iter().all(|item| !item.is_object()) => {
-            items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(", ")
+        Some(Value::Array(items)) => {
+            let separator = if items.iter().any(Value::is_object) { "; " } else { ", " };
+            items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(separator)
         }
-        Some(other) => other.to_string(),
+        Some(Value::Object(fields)) => {
+            let said = |value: &Value| match value {
+                Value::Null => false,
+                Value::Array(items) => !items.is_empty(),
+                Value::Object(fields) => !fields.is_empty(),
+                _ => true,
+            };
+            let parts: Vec<String> = fields
+                .iter()
+                // The numbers behind a verdict are for programs: its sentence says them.
+                .filter(|(name, value)| name.as_str() != "evidence" && said(value))
+                .map(|(name, value)| format!("{} {}", name.replace('_', " "), cell(Some(value))))
+                .collect();
+            if parts.is_empty() { "-".to_owned() } else { parts.join(", ") }
+        }
+        Some(Value::Number(number)) => number.to_string(),
     }
 }
 
@@ -153,5 +180,8 @@ mod tests {
         assert_eq!(cell(Some(&json!(true))), "yes");
         assert_eq!(cell(Some(&json!(["22:00", "07:00"]))), "22:00, 07:00");
         assert_eq!(cell(Some(&json!("a\u{1b}[2Jb"))), "a\u{fffd}[2Jb");
+        assert_eq!(cell(Some(&json!({}))), "-");
+        let owners = json!([{"patient": "p1", "slot": 1}, {"patient": "p2", "slot": null}]);
+        assert_eq!(cell(Some(&owners)), "patient p1, slot 1; patient p2");
     }
 }

@@ -373,17 +373,21 @@ fn summary(patient: &ReplayedPatient) -> serde_json::Value {
 fn sums(totals: &Totals) -> String {
     let (lines, counts) = (totals.lines, totals.counts);
     let short = if totals.add_up() { "" } else { " These do not add up: please report it." };
-    format!(
-        "{} lines: {} observed ({} of them without a value), {} noted, {} duplicate, {} quarantined, {} \
-         headers, {} blank, {} second halves of broken records.{short}",
-        lines.lines,
-        counts.observed,
-        counts.absent,
-        counts.noted,
-        counts.duplicate,
-        counts.quarantined,
-        lines.headers,
-        lines.blank,
-        lines.joined
-    )
+    let mut parts = vec![format!("{} readings", counts.observed)];
+    if counts.absent > 0 {
+        parts.push(format!("({} of them without a value)", counts.absent));
+    }
+    let mut text = parts.join(" ");
+    let rest = [
+        (counts.noted, "other entries (meals, doses and the like)"),
+        (counts.duplicate, "second copies"),
+        (counts.quarantined, "set aside as unreadable or impossible"),
+        (lines.headers, if lines.headers == 1 { "header" } else { "headers" }),
+        (lines.blank, "blank"),
+        (lines.joined, "second halves of broken records"),
+    ];
+    for (n, what) in rest.into_iter().filter(|(n, _)| *n > 0) {
+        text.push_str(&format!(", {n} {what}"));
+    }
+    format!("{} lines: {text}.{short}", lines.lines)
 }

@@ -4,7 +4,7 @@ use super::client::{Daemon, internal};
 use super::exit::{Exit, Failure};
 use super::print::{self, Format};
 use crate::control::query::{Answer, Request};
-use crate::control::status::StatusReport;
+use crate::control::status::{LaneStatus, StatusReport};
 
 /// Show how the gateway is: clock, radio, broker, backlog, journal, disk, silent devices
 #[derive(Debug, clap::Args)]
@@ -89,10 +89,7 @@ fn told(status: &StatusReport) -> String {
     for lane in &status.backlog {
         let oldest = lane.oldest.as_ref().map(|at| format!(", oldest {at}")).unwrap_or_default();
         let lane_name = &lane.lane;
-        line(
-            "backlog",
-            format!("{lane_name}: {} to send{oldest}; {} kept", lane.queued, lane.kept),
-        );
+        line("backlog", format!("{lane_name}: {} to send{oldest}; {}", lane.queued, kept(lane)));
         for mark in &lane.watermarks {
             line(
                 "",
@@ -104,13 +101,14 @@ fn told(status: &StatusReport) -> String {
     line("journal", format!("{} raw rows, {} observations", j.rows, j.observations));
     line("", format!("{} duplicates, {} set aside, {} lost", j.duplicates, j.quarantined, j.lost));
     line("", format!("{} unclaimed, {} pending", j.unclaimed, j.pending));
-    line("open", format!("{} alerts, {} tasks", j.open_alerts, j.open_tasks));
+    line("open", open(j.open_alerts, j.open_tasks));
     let disk = &status.disk;
     let free = disk.free_octets.map(|n| format!(", {} free", size(n))).unwrap_or_default();
     line("disk", format!("{} in {}{free}", size(disk.database_octets), disk.folder));
     let look = needs_a_look(status);
     if look.is_empty() {
-        text.push_str("All is well.\n");
+        // Of the gateway: what waits for a nurse is said above, and stays hers.
+        text.push_str("The gateway is well.\n");
     } else {
         text.push_str("Needs a look:\n");
         for sentence in look {
@@ -118,6 +116,22 @@ fn told(status: &StatusReport) -> String {
         }
     }
     text
+}
+
+/// What stands in the outbox although it was sent: consumers can ask for it again.
+fn kept(lane: &LaneStatus) -> String {
+    let sent = lane.kept.saturating_sub(lane.queued);
+    format!("{sent} sent and kept for consumers that ask again")
+}
+
+/// What waits for a person, with the command that shows it.
+fn open(alerts: u64, tasks: u64) -> String {
+    let of = |n: u64, word: &str| {
+        let s = if n == 1 { "" } else { "s" };
+        let hint = if n == 0 { String::new() } else { format!(" (hearth {word} list)") };
+        format!("{n} {word}{s}{hint}")
+    };
+    format!("{}, {}", of(alerts, "alert"), of(tasks, "task"))
 }
 
 fn duration(seconds: u64) -> String {
@@ -150,7 +164,7 @@ mod tests {
         status.radio.simulated = true;
         status.clock.trusted = true;
         assert!(told(&status).contains("SIMULATED"));
-        assert!(told(&status).ends_with("All is well.\n"));
+        assert!(told(&status).ends_with("The gateway is well.\n"));
         status.disk.full = true;
         status.broker.state = "offline".into();
         assert_eq!(needs_a_look(&status).len(), 2);

@@ -5,7 +5,7 @@
 //! in the journal already, they are part of its id); it is counted for its device. So ten thousand
 //! records sent again cost ten thousand look-ups and one counter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hearth_shared::device::Sequence;
 use hearth_shared::observation::{MealContext, Quantity, Reading};
@@ -23,7 +23,7 @@ use crate::store::attribution::{self, Method};
 use crate::store::device::{self, Sighting};
 use crate::store::journal::{self, RowOutcome};
 use crate::store::observation::{self, Observation, Standing};
-use crate::store::{StoreError, Tx, counter, meal};
+use crate::store::{StoreError, Tx, counter, meal, plan};
 
 /// A context record belongs to a reading received within this time: record numbers restart.
 const CONTEXT_S: i64 = 86_400;
@@ -53,6 +53,8 @@ pub struct Batch<'a, 's> {
     sightings: BTreeMap<String, Sighting>,
     duplicates: BTreeMap<String, (u64, UnixMillis)>,
     quarantined: u64,
+    /// Patients of new readings.
+    heard_of: BTreeSet<String>,
 }
 
 /// Arrivals of one connection, handed over together.
@@ -87,6 +89,7 @@ impl<'a, 's> Batch<'a, 's> {
             sightings: BTreeMap::new(),
             duplicates: BTreeMap::new(),
             quarantined: 0,
+            heard_of: BTreeSet::new(),
         }
     }
 
@@ -363,6 +366,9 @@ impl<'a, 's> Batch<'a, 's> {
                 at: arrival.received.wall,
             },
         )?;
+        if let Some(patient) = patient {
+            self.heard_of.insert(patient.to_owned());
+        }
         let mut known = observation.reading.meal;
         if let (Some(sequence), Quantity::Glucose) =
             (observation.sequence, observation.reading.quantity)
@@ -523,6 +529,9 @@ impl<'a, 's> Batch<'a, 's> {
     pub fn finish(self) -> Result<(), StoreError> {
         for (id, sighting) in &self.sightings {
             device::seen(self.tx, id, sighting)?;
+        }
+        for patient in &self.heard_of {
+            plan::wake_for_nudges(self.tx, patient)?;
         }
         for (device, (n, last)) in &self.duplicates {
             counter::add_duplicates(self.tx, device, *n, *last)?;

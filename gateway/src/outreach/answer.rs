@@ -58,7 +58,13 @@ pub fn take(
     }
     let open = matches!(prompt.state, PromptState::Sent | PromptState::Expired);
     if !open || prompt.answer.is_some() {
-        return Ok(Answered::TooLate);
+        if answer != "help" {
+            return Ok(Answered::TooLate);
+        }
+        // Whatever became of the prompt: a call for help is always heard, too.
+        ask_for_help(tx, &patient, &prompt, answer, now)?;
+        of_need(tx, ctx, &patient, &prompt, answer, now)?;
+        return Ok(Answered::Noted);
     }
     prompt.answer = Some(answer.to_owned());
     prompt.outcome = Some(answer.to_owned());
@@ -117,7 +123,8 @@ fn ask_for_help(
     answer: &str,
     now: Now,
 ) -> Result<(), StoreError> {
-    if prompt.need.is_some() {
+    let need = prompt.need.map(|id| need::get(tx, id)).transpose()?.flatten();
+    if need.is_some_and(|need| need.state == NeedState::Open) {
         // The need's own call task says so.
         return Ok(());
     }
@@ -143,7 +150,7 @@ fn ask_for_help(
     raise_task(
         tx,
         Task {
-            id: id_of(&["answer", &prompt.id.to_string()]),
+            id: id_of(&["answer", &prompt.id.to_string(), answer]),
             patient: Some(patient.id.clone()),
             need: None,
             kind: kind.to_owned(),
@@ -165,7 +172,7 @@ fn ask_for_help(
 pub fn stop(tx: &Tx<'_>, patient: &mut Patient, now: Now) -> Result<(), StoreError> {
     patient.prompts = Some(false);
     patient::put(tx, patient)?;
-    withdraw(tx, prompt::pending(tx, &patient.id)?, "stop", None)?;
+    withdraw(tx, prompt::pending(tx, &patient.id)?, "stop", None, now)?;
     for need in need::list(tx, Some(&patient.id))? {
         if need.state == NeedState::Open {
             hand_over(tx, need, "The patient has stopped prompts.", now)?;
@@ -179,7 +186,7 @@ pub fn stop(tx: &Tx<'_>, patient: &mut Patient, now: Now) -> Result<(), StoreErr
 /// # Errors
 /// What the store answered.
 pub fn monitoring_ended(tx: &Tx<'_>, patient: &str, now: Now) -> Result<(), StoreError> {
-    withdraw(tx, prompt::pending(tx, patient)?, "monitoring_ended", None)?;
+    withdraw(tx, prompt::pending(tx, patient)?, "monitoring_ended", None, now)?;
     for need in need::list(tx, Some(patient))? {
         if need.state != NeedState::Closed {
             close(tx, need, "monitoring_ended", now)?;

@@ -2,7 +2,7 @@
 //!
 //! | | consent, language, zone | quiet hours, mutes | daily cap | nudge caps |
 //! |---|---|---|---|---|
-//! | notice at level C, and its request to measure again | asked | ignored | - | - |
+//! | notice at level C, and its request to measure again | asked, zone apart | ignored | - | - |
 //! | other notices of alerts | asked | waited for, or shown silently | [`NOTICES_A_DAY`] | - |
 //! | request to measure again | asked | waited for | - | - |
 //! | nudge | asked | waited for | yes | one a day, three in 168 h, dropped |
@@ -71,7 +71,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn is_critical(self) -> bool {
+    pub(super) fn is_critical(self) -> bool {
         matches!(self, Self::Notice(Level::C) | Self::MeasureAgain(Level::C))
     }
 
@@ -259,7 +259,10 @@ pub fn judge(facts: &Facts, candidate: &Candidate, history: &[Sent], now: Now) -
         Language::Unknown => return Ruling::Task(Missing::Language),
         Language::WithoutText => return Ruling::Task(Missing::TextInLanguage),
     }
-    let Some(zone) = &facts.zone else { return Ruling::Task(Missing::Zone) };
+    // What is critical waits for no hour of the day, so it needs no zone.
+    if facts.zone.is_none() && !candidate.kind.is_critical() {
+        return Ruling::Task(Missing::Zone);
+    }
     if now.wall >= candidate.expires {
         return Ruling::Drop(Refusal::Expired);
     }
@@ -269,6 +272,7 @@ pub fn judge(facts: &Facts, candidate: &Candidate, history: &[Sent], now: Now) -
     if candidate.kind.is_critical() {
         return Ruling::Send;
     }
+    let Some(zone) = &facts.zone else { return Ruling::Task(Missing::Zone) };
     if !candidate.silent {
         match waking(facts, zone, now.wall) {
             Some((until, wait)) if until > now.wall => return defer(candidate, until, wait),

@@ -31,7 +31,7 @@ pub use tasks::{finish_task, raise_task};
 pub(crate) use tasks::ask_missing;
 use tasks::ask_staff;
 
-use governor::{Candidate, Facts, Kind, Language, Level, Missing, Ruling, Sent};
+use governor::{Candidate, Facts, Kind, Language, Level, Missing, Refusal, Ruling, Sent, Wait};
 use templates::{RuleFamily, Templates};
 
 /// Ids of needs, prompts and tasks are UUIDv5 in this namespace: the same cause, the same id.
@@ -209,10 +209,16 @@ fn release(tx: &Tx<'_>, ctx: &Context<'_>, mut prompt: Prompt, now: Now) -> Resu
         None if facts.language == Language::Known => Ruling::Task(Missing::TextInLanguage),
         _ => governor::judge(&facts, &candidate, &history(tx, &patient.id, now.wall)?, now),
     };
+    if let Some(why) = unreachable(&ruling)
+        && kind_of(&prompt).is_critical()
+        && prompt.kind != "all_clear"
+    {
+        tasks::cannot_tell(tx, &prompt, why, now)?;
+    }
     match ruling {
         Ruling::Send => send(tx, ctx, &patient, prompt, now),
         Ruling::Defer(until, wait) => {
-            prompt.due = until;
+            prompt.due = need::good_hour(tx, ctx, &prompt, &patient, until)?;
             prompt.why = Some(wait.as_str().to_owned());
             prompt::update(tx, &prompt)
         }
@@ -228,6 +234,17 @@ fn release(tx: &Tx<'_>, ctx: &Context<'_>, mut prompt: Prompt, now: Now) -> Resu
                 ask_staff(tx, &patient, missing, now)
             }
         }
+    }
+}
+
+/// Why a patient who agrees to prompts cannot be told now, as the end of a sentence for staff. STOP
+/// and the end of monitoring are known to the alert rules, which turn to staff by themselves.
+fn unreachable(ruling: &Ruling) -> Option<&'static str> {
+    match ruling {
+        Ruling::Task(missing) => Some(missing.plain()),
+        Ruling::Defer(_, Wait::GatewayClock) => Some("the gateway's clock is not set"),
+        Ruling::Drop(Refusal::Expired) => Some("it was too late to tell the patient"),
+        Ruling::Send | Ruling::Defer(..) | Ruling::Drop(_) => None,
     }
 }
 
@@ -403,19 +420,21 @@ pub(crate) fn paused_until(
     Ok(last.map(|day| local::start_of(day + 1, zone)))
 }
 
-/// Takes back what has not been answered: waiting prompts, and numbered ones by a tombstone.
+/// Takes back what has not been answered: waiting prompts, and numbered ones by a tombstone. One that
+/// is confirmed and no longer kept gets its tombstone under a new number, with the prompt's id.
 pub(crate) fn withdraw(
     tx: &Tx<'_>,
     prompts: Vec<Prompt>,
     why: &str,
     outcome: Option<&str>,
+    now: Now,
 ) -> Result<(), StoreError> {
     for mut prompt in prompts {
         if !matches!(prompt.state, PromptState::Waiting | PromptState::Sent) {
             continue;
         }
         if prompt.state == PromptState::Sent {
-            prompt::take_back(tx, &prompt)?;
+            take_back(tx, &prompt, now)?;
         }
         prompt.state = PromptState::Withdrawn;
         prompt.why = Some(why.to_owned());
@@ -424,6 +443,26 @@ pub(crate) fn withdraw(
         }
         prompt::update(tx, &prompt)?;
     }
+    Ok(())
+}
+
+fn take_back(tx: &Tx<'_>, prompt: &Prompt, now: Now) -> Result<(), StoreError> {
+    if prompt::take_back(tx, prompt)? != prompt::TakenBack::Gone {
+        return Ok(());
+    }
+    let body = Body::Tombstone(message::Tombstone {
+        of: "prompt".to_owned(),
+        reason: "withdrawn".to_owned(),
+    });
+    let outgoing = outbox::Outgoing {
+        lane: Lane::Alerts,
+        id: prompt.id,
+        patient: Some(prompt.patient.clone()),
+        body,
+        created: now.wall,
+        expires: None,
+    };
+    outbox::push(tx, &outgoing)?;
     Ok(())
 }
 

@@ -15,6 +15,9 @@ use crate::store::prompt::{self, Prompt, PromptState};
 use crate::store::task::{self, Task};
 use crate::store::{StoreError, Tx, plan};
 
+/// Within so many seconds a booked visit has usually taken place: 28 days.
+const VISIT_S: i64 = 28 * 86_400;
+
 /// How a person is asked, and when a nurse takes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ladder {
@@ -101,7 +104,14 @@ pub fn find(
     {
         finding.reason.clone_into(&mut known.reason);
         finding.short.clone_into(&mut known.short);
-        known.changed = now.wall;
+        if known.state == NeedState::Booked {
+            // `changed` stays when it was booked.
+            if now.wall >= known.changed.plus_seconds(VISIT_S) {
+                visit_again(tx, &known, finding, now)?;
+            }
+        } else {
+            known.changed = now.wall;
+        }
         need::put(tx, &known)?;
         return Ok(known.id);
     }
@@ -123,6 +133,34 @@ pub fn find(
     };
     need::put(tx, &need)?;
     Ok(need.id)
+}
+
+/// A visit was booked weeks ago, and the finding has come up again: the patient is not asked, but a
+/// person looks whether the visit took place. One task per finding.
+fn visit_again(
+    tx: &Tx<'_>,
+    need: &Need,
+    finding: &Finding<'_>,
+    now: Now,
+) -> Result<(), StoreError> {
+    let reason = format!(
+        "{} A visit was booked before and is still open here: did it take place? Close it with its \
+         outcome (hearth need close), or book again.",
+        finding.reason
+    );
+    let task = Task {
+        id: id_of(&["visit_again", &need.id.to_string(), &finding.day.to_string()]),
+        patient: Some(need.patient.clone()),
+        need: None,
+        kind: "care_team".to_owned(),
+        reason,
+        level: "A".to_owned(),
+        done: None,
+        made: now.wall,
+        outcome: None,
+    };
+    raise_task(tx, task)?;
+    Ok(())
 }
 
 /// The reason is gone (a verdict that things improve): open needs of the plan end, and nothing of
@@ -158,7 +196,7 @@ pub fn hold(
         .collect::<Vec<_>>();
     // An attempt that has not left does not count.
     need.attempts = need.attempts.saturating_sub(u32::try_from(waiting.len()).unwrap_or(0));
-    withdraw(tx, waiting, "good_day", None)?;
+    withdraw(tx, waiting, "good_day", None, now)?;
     need.next = Some(until);
     need.changed = now.wall;
     need::put(tx, &need)
@@ -169,7 +207,7 @@ pub fn hold(
 /// # Errors
 /// What the store answered.
 pub fn close(tx: &Tx<'_>, mut need: Need, outcome: &str, now: Now) -> Result<(), StoreError> {
-    end_prompts(tx, need.id, outcome)?;
+    end_prompts(tx, need.id, outcome, now)?;
     end_task(tx, need.id, outcome, now)?;
     need.state = NeedState::Closed;
     need.next = None;
@@ -183,7 +221,7 @@ pub fn close(tx: &Tx<'_>, mut need: Need, outcome: &str, now: Now) -> Result<(),
 /// # Errors
 /// What the store answered.
 pub fn book(tx: &Tx<'_>, mut need: Need, now: Now) -> Result<(), StoreError> {
-    end_prompts(tx, need.id, "booked")?;
+    end_prompts(tx, need.id, "booked", now)?;
     end_task(tx, need.id, "booked", now)?;
     need.state = NeedState::Booked;
     need.next = None;
@@ -193,14 +231,14 @@ pub fn book(tx: &Tx<'_>, mut need: Need, now: Now) -> Result<(), StoreError> {
 }
 
 /// Notes on the last prompt of a need what it led to, and takes back the unanswered ones.
-fn end_prompts(tx: &Tx<'_>, need: Uuid, outcome: &str) -> Result<(), StoreError> {
+fn end_prompts(tx: &Tx<'_>, need: Uuid, outcome: &str, now: Now) -> Result<(), StoreError> {
     let mut prompts = prompt::of_need(tx, need)?;
     if let Some(last) = prompts.iter_mut().rfind(|prompt| prompt.sent.is_some()) {
         // What worked is remembered with its channel and its hour of the day.
         last.outcome = Some(outcome.to_owned());
         prompt::update(tx, last)?;
     }
-    withdraw(tx, prompts, outcome, None)
+    withdraw(tx, prompts, outcome, None, now)
 }
 
 fn end_task(tx: &Tx<'_>, need: Uuid, outcome: &str, now: Now) -> Result<(), StoreError> {
@@ -333,6 +371,21 @@ fn next_step(
     Ok(zone_of(patient).map_or(next, |zone| ladder.good_moment(next, &zone)))
 }
 
+/// The good hour at or after the moment to which an attempt was put off, if it comes before the attempt
+/// is over; what serves no need is asked again at that very moment.
+pub(super) fn good_hour(
+    tx: &Tx<'_>,
+    ctx: &Context<'_>,
+    prompt: &Prompt,
+    patient: &Patient,
+    until: UnixMillis,
+) -> Result<UnixMillis, StoreError> {
+    let (Some(_), Some(zone)) = (prompt.need, zone_of(patient)) else { return Ok(until) };
+    let ladder = ladder(tx, ctx, prompt.plan.as_deref(), &prompt.kind)?;
+    let good = ladder.good_moment(until, &zone);
+    Ok(if good < prompt.expires { good } else { until })
+}
+
 /// Which prompts were sent, as a nurse reads it.
 fn tried(tx: &Tx<'_>, need: &Need, patient: &Patient) -> Result<String, StoreError> {
     let zone = zone_of(patient).unwrap_or(TimeZone::UTC);
@@ -357,7 +410,7 @@ pub fn hand_over(tx: &Tx<'_>, mut need: Need, why: &str, now: Now) -> Result<(),
         .into_iter()
         .filter(|prompt| prompt.state == PromptState::Waiting)
         .collect();
-    withdraw(tx, waiting, "handed_to_nurse", None)?;
+    withdraw(tx, waiting, "handed_to_nurse", None, now)?;
     need.state = NeedState::HandedToNurse;
     need.next = None;
     need.changed = now.wall;

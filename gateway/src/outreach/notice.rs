@@ -72,7 +72,7 @@ pub fn notice(
             .filter(|p| p.state == PromptState::Waiting && p.id != prompt.id)
             .filter(|p| p.rule.as_deref().is_some_and(|rule| RuleFamily::of(rule) == family))
             .collect();
-        super::withdraw(tx, waiting, "superseded", None)?;
+        super::withdraw(tx, waiting, "superseded", None, now)?;
     }
     if !prompt::add(tx, &prompt)? {
         return Ok(());

@@ -6,6 +6,7 @@ use super::governor::{Language, Missing};
 use super::{Context, id_of, patient_facts};
 use crate::clock::Now;
 use crate::store::patient::Patient;
+use crate::store::prompt::Prompt;
 use crate::store::task::{self, Task};
 use crate::store::{StoreError, Tx, outbox};
 use crate::uplink::message::{self, Body, Lane};
@@ -67,6 +68,43 @@ pub(super) fn ask_staff(
             kind: kind.to_owned(),
             reason,
             level: "A".to_owned(),
+            done: None,
+            made: now.wall,
+            outcome: None,
+        },
+    )?;
+    Ok(())
+}
+
+/// A critical notice does not reach the patient: a nurse has to know now, not when the alert's ladder
+/// comes to staff.
+///
+/// # Errors
+/// What the store answered.
+pub(super) fn cannot_tell(
+    tx: &Tx<'_>,
+    prompt: &Prompt,
+    why: &str,
+    now: Now,
+) -> Result<(), StoreError> {
+    let rule = prompt.rule.as_deref().unwrap_or_default();
+    let reason = format!(
+        "A critical notice (rule {rule}) could not be given to the patient: {why}. Please call now."
+    );
+    // A repeat of the notice adds nothing to a call that is still to be made.
+    let waits = task::list(tx, Some(&prompt.patient))?;
+    if waits.iter().any(|task| task.done.is_none() && task.reason == reason) {
+        return Ok(());
+    }
+    raise_task(
+        tx,
+        Task {
+            id: id_of(&["cannot_tell", &prompt.id.to_string()]),
+            patient: Some(prompt.patient.clone()),
+            need: None,
+            kind: "call".to_owned(),
+            reason,
+            level: "C".to_owned(),
             done: None,
             made: now.wall,
             outcome: None,

@@ -172,6 +172,28 @@ fn stop_in_the_middle_ends_prompts_and_a_nurse_takes_over() {
 }
 
 #[test]
+fn a_call_for_help_is_heard_whatever_became_of_the_prompt() {
+    let mut home = Home::new("late_help", &ana());
+    let id = home.find("2026-03-02T09:00:00Z");
+    home.within(|tx, ctx| tick(tx, ctx, now_at("2026-03-02T09:00:00Z")));
+    let sent = home.sent().remove(0);
+    let known = home.need(id);
+    home.within(|tx, _| need::book(tx, known, now_at("2026-03-02T10:00:00Z")));
+    let press = |home: &mut Home, word: &str| {
+        let prompt = home.within(|tx, _| prompt::get(tx, sent.id)).unwrap();
+        home.within(|tx, ctx| answer::take(tx, ctx, prompt, word, now_at("2026-03-02T11:00:00Z")))
+    };
+    assert_eq!(press(&mut home, "later"), answer::Answered::TooLate);
+    for _ in 0..2 {
+        assert_eq!(press(&mut home, "help"), answer::Answered::Noted);
+    }
+    let tasks = home.tasks();
+    assert_eq!(tasks.len(), 1, "one call, however often it is pressed");
+    assert_eq!((tasks[0].kind.as_str(), tasks[0].level.as_str()), ("call", "U"));
+    assert_eq!(home.need(id).state, NeedState::Booked);
+}
+
+#[test]
 fn booking_takes_back_what_waits() {
     let mut home = Home::new("booking", &ana());
     let id = home.find("2026-03-02T02:00:00Z");
@@ -180,6 +202,64 @@ fn booking_takes_back_what_waits() {
     home.within(|tx, _| need::book(tx, need, now_at("2026-03-02T03:00:00Z")));
     home.live("2026-03-02T03:00:00Z", "2026-05-01T00:00:00Z");
     assert!(home.sent().is_empty() && home.tasks().is_empty());
+}
+
+#[test]
+fn a_visit_booked_long_ago_does_not_swallow_the_next_finding() {
+    let mut home = Home::new("booked_long_ago", &ana());
+    let id = home.find("2026-03-02T02:00:00Z");
+    let known = home.need(id);
+    home.within(|tx, _| need::book(tx, known, now_at("2026-03-02T10:00:00Z")));
+    assert_eq!(home.find("2026-03-16T02:00:00Z"), id);
+    assert!(home.tasks().is_empty(), "the visit may still be to come");
+    for _ in 0..2 {
+        assert_eq!(home.find("2026-04-13T02:00:00Z"), id);
+    }
+    let tasks = home.tasks();
+    assert_eq!(tasks.len(), 1);
+    assert!(tasks[0].reason.contains("did it take place?"), "{}", tasks[0].reason);
+    assert_eq!(home.need(id).state, NeedState::Booked);
+    assert!(home.sent().is_empty());
+}
+
+#[test]
+fn what_the_cap_puts_off_leaves_at_a_good_hour_and_not_at_midnight() {
+    // Without quiet hours, and two prompts were sent today already.
+    let mut home = Home::new("cap_good_hour", &Patient { quiet_min: None, ..ana() });
+    let id = home.find("2026-03-02T09:00:00Z");
+    home.within(|tx, ctx| tick(tx, ctx, now_at("2026-03-02T09:00:00Z")));
+    let sent = home.sent().remove(0);
+    home.within(|tx, _| {
+        let more = Prompt { id: id_of(&["another"]), need: None, attempt: 9, ..sent.clone() };
+        prompt::add(tx, &more)?;
+        let mut again = needs::get(tx, id)?.unwrap();
+        again.next = Some(now_at("2026-03-02T10:00:00Z").wall);
+        needs::put(tx, &again)
+    });
+    home.live("2026-03-02T10:00:00Z", "2026-03-03T12:00:00Z");
+    let last = home.sent().pop().unwrap();
+    assert_eq!((last.attempt, at(&last).as_str()), (2, "2026-03-03T08:00:00.000Z"));
+}
+
+#[test]
+fn what_is_taken_back_after_its_consumers_confirmed_it_is_told_again_by_its_id() {
+    let mut home = Home::new("taken_back_late", &ana());
+    let id = home.find("2026-03-02T09:00:00Z");
+    home.within(|tx, ctx| tick(tx, ctx, now_at("2026-03-02T09:00:00Z")));
+    let sent = home.sent().remove(0);
+    home.within(|tx, _| {
+        let form = crate::uplink::source::Form::Message;
+        let taken = crate::uplink::source::Sent { lane: Lane::Alerts, seq: 1, form };
+        outbox::acknowledge(tx, &[taken], now_at("2026-03-02T09:00:01Z").wall)?;
+        outbox::forget(tx, &[], now_at("2026-03-02T09:01:00Z").wall)
+    });
+    let known = home.need(id);
+    home.within(|tx, _| need::book(tx, known, now_at("2026-03-02T10:00:00Z")));
+    let fetch =
+        crate::uplink::source::Fetch { lane: Lane::Alerts, after: 0, limit: 10, replay_to: None };
+    let page = home.within(|tx, _| outbox::page(tx, &fetch));
+    let told: Vec<_> = page.rows.iter().map(|row| (row.seq, row.id, row.kind.as_str())).collect();
+    assert_eq!(told, [(2, sent.id, "tombstone")]);
 }
 
 #[test]
@@ -258,6 +338,34 @@ mod notices {
     }
 
     #[test]
+    fn a_critical_alert_leaves_without_a_known_zone_and_goes_to_a_nurse_without_a_language() {
+        let night = "2026-03-02T02:00:00Z";
+        let word = |kind| word(RuleId::G1, Level::Critical, kind, now_at(night));
+        let mut home = Home::new("no_zone", &Patient { zone: None, ..ana() });
+        tell(&mut home, &word(NoticeKind::Alert), night);
+        assert_eq!(home.sent().len(), 1);
+
+        let mut home = Home::new("no_language_critical", &Patient { language: None, ..ana() });
+        tell(&mut home, &word(NoticeKind::Alert), night);
+        tell(&mut home, &word(NoticeKind::AllClear), night);
+        assert!(home.sent().is_empty());
+        let tasks = home.tasks();
+        let critical: Vec<_> = tasks.iter().filter(|task| task.level == "C").collect();
+        assert_eq!(critical.len(), 1, "{tasks:?}");
+        let why = "could not be given to the patient: the patient's language is not known.";
+        assert!(critical[0].reason.contains(why), "{}", critical[0].reason);
+
+        // Before the gateway knows the time nothing personal is sent: a nurse is told at once.
+        let mut home = Home::new("no_clock_critical", &ana());
+        let now = Now { trusted: false, ..now_at(night) };
+        home.within(|tx, ctx| notice(tx, ctx, "p1", &word(NoticeKind::Alert), None, now));
+        assert!(home.sent().is_empty());
+        let tasks = home.tasks();
+        assert_eq!((tasks.len(), tasks[0].level.as_str()), (1, "C"));
+        assert!(tasks[0].reason.contains("the gateway's clock is not set"));
+    }
+
+    #[test]
     fn notices_to_staff_and_hub_are_not_ours() {
         let mut home = Home::new("notice_staff", &ana());
         let mut alert = word(RuleId::G1, Level::Critical, NoticeKind::Alert, now_at(NOON));
@@ -316,9 +424,12 @@ mod notices {
             tell(&mut home, &alert, at);
         }
         assert!(home.sent().is_empty());
-        let tasks = home.tasks();
-        assert_eq!(tasks.len(), 1);
-        assert!(tasks[0].reason.contains("language is not known"), "{}", tasks[0].reason);
+        let mut tasks = home.tasks();
+        tasks.sort_by_key(|task| task.kind.clone());
+        // One call, now, and one question; the repeat adds nothing.
+        let seen: Vec<_> = tasks.iter().map(|t| (t.kind.as_str(), t.level.as_str())).collect();
+        assert_eq!(seen, [("call", "C"), ("data", "A")]);
+        assert!(tasks[1].reason.contains("language is not known"), "{}", tasks[1].reason);
     }
 
     #[test]

@@ -238,6 +238,49 @@ fn staff_are_told_by_the_ladder_with_a_sentence_and_without_a_name() {
 }
 
 #[test]
+fn advice_to_staff_in_the_night_says_until_when_it_waits() {
+    let mut world = World::new();
+    // The third low episode within a week at three in the morning in Berlin.
+    for (n, hours) in [(1, 0), (2, 5), (3, 18)] {
+        world.one(glucose(n, hours * 3600, 60));
+    }
+    let notices = world.rows("select body from outbox where kind = 'notice' order by seq");
+    let read = |text: &String| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let advice: Vec<_> = notices.iter().map(read).filter(|n| n["rule"] == "G5").collect();
+    assert_eq!(advice.len(), 1, "{notices:?}");
+    assert_eq!(advice[0]["deferred_until"], "2026-03-03T06:00:00.000Z");
+    let urgent: Vec<_> = notices.iter().map(read).filter(|n| n["rule"] == "G2").collect();
+    assert!(!urgent.is_empty() && urgent.iter().all(|n| n.get("deferred_until").is_none()));
+}
+
+#[test]
+fn a_reading_has_the_plan_looked_at_whose_nudge_is_on_its_way() {
+    let mut world = World::new();
+    let statements = |nudge: &str| {
+        format!(
+            "insert into plan (id, patient, programme, start_day, overrides, state, next_ms)
+               values ('{nudge}', 'anna', 'fasting-glucose-6w', 20000, '{{}}', 'active', 99);
+             insert into prompt (id, patient, kind, language, text, silent, attempt, created_ms, due_ms,
+               expires_ms, state, plan, missed)
+               values (randomblob(16), 'anna', 'nudge', 'en', 'x', 0, 1, 1, 1, 9, '{nudge}', '{nudge}', 2);"
+        )
+    };
+    for state in ["sent", "answered"] {
+        let sql = statements(state);
+        let done = world.path().store().transaction(|tx| {
+            tx.connection().execute_batch(&sql)?;
+            Ok::<_, StoreError>(())
+        });
+        done.unwrap();
+    }
+    world.one(weight(16_000, Some(2), at(60), 1));
+    let next = "select id, next_ms from plan order by id";
+    assert_eq!(world.rows(next), ["answered 99", "sent 99"], "somebody else's reading");
+    world.one(glucose(1, 120, 130));
+    assert_eq!(world.rows(next), ["answered 99", "sent -"]);
+}
+
+#[test]
 fn a_cuff_yields_a_pressure_and_a_pulse() {
     let mut world = World::new();
     let outcome = world.one(pressure(0, 191, 104, 88));
@@ -597,6 +640,28 @@ fn a_claim_keeps_time_and_history_and_the_reading_is_judged_then() {
         ["- 0", "ben 1", "anna 2"]
     );
     assert_eq!(world.rows("select patient from series"), ["anna"]);
+}
+
+#[test]
+fn a_person_who_confirms_an_odd_weight_on_a_shared_scale_lets_the_rules_judge_it() {
+    let mut world = World::new();
+    for (n, days) in [(1, 3), (2, 2), (3, 1)] {
+        world.one(weight(16_000, Some(1), at(-days * 86_400), n));
+    }
+    world.one(weight(18_000, Some(1), at(0), 4));
+    let notice = "select json_extract(body, '$.notice') from outbox where kind = 'notice'";
+    assert_eq!(world.rows(notice), ["claim"], "the hub asks whose it is");
+    assert_eq!(world.count("alert"), 0);
+    let newest = "select lower(hex(id)) from observation order by seq desc limit 1";
+    let id = Uuid::parse_str(&world.rows(newest)[0]).unwrap();
+    let with = format!(r#"{{"observation":"{id}","patient":"anna"}}"#);
+    let result = execute_one(&mut world, &command("c1", "claim", &with), 600);
+    assert!(result.done, "{result:?}");
+    let alerts = world.rows("select rule, state from alert order by rule");
+    assert_eq!(alerts, ["W1 Pending", "W2 Pending"]);
+    // Said once is enough.
+    assert!(!execute_one(&mut world, &command("c2", "claim", &with), 700).done);
+    assert_eq!(world.count("series"), 4);
 }
 
 #[test]

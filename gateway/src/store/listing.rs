@@ -111,7 +111,7 @@ fn statement(what: Listing) -> &'static str {
                as patient, d.retired_ms is null as open from device d order by d.id"
         }
         Listing::Alerts => {
-            "select id, patient, rule, level, state, late, raised_ms, measured_ms, changed_ms, acked_ms, \
+            "select id, patient, rule, level, state, late, observation_seq, raised_ms, measured_ms, changed_ms, acked_ms, \
              acked_by, history, state in ('Pending', 'Active', 'Acked', 'Cleared') as open from alert \
              order by instr('CUA', level), raised_ms desc"
         }
@@ -130,7 +130,7 @@ fn statement(what: Listing) -> &'static str {
         }
         Listing::Claims => {
             "select o.id, o.device, o.slot, o.quantity, o.v1, o.v2, o.measured_ms, o.received_ms, \
-             c.since_ms, null as patient, 1 as open from claim_tray c \
+             c.observation_seq, c.since_ms, null as patient, 1 as open from claim_tray c \
              join observation o on o.seq = c.observation_seq order by c.since_ms"
         }
         Listing::Verdicts => {

@@ -145,6 +145,10 @@ pub fn list(q: &impl Queries, patient: Option<&str>) -> Result<Vec<Plan>, StoreE
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// The day's work is never due later than tomorrow; what stands further ahead was written while the
+/// clock was wrong. Milliseconds.
+const AHEAD_MS: i64 = 2 * 86_400_000;
+
 /// The running plans whose day's work is due, in the order of their ids.
 ///
 /// # Errors
@@ -152,9 +156,10 @@ pub fn list(q: &impl Queries, patient: Option<&str>) -> Result<Vec<Plan>, StoreE
 pub fn due(q: &impl Queries, now: UnixMillis) -> Result<Vec<Plan>, StoreError> {
     let mut query = q.connection().prepare_cached(&format!(
         "select {COLUMNS} from plan
-         where state = 'active' and (next_ms is null or next_ms <= ?1) order by id"
+         where state = 'active' and (next_ms is null or next_ms <= ?1 or next_ms > ?2) order by id"
     ))?;
-    let rows = query.query_map([now.millis()], from_row)?;
+    let ahead = now.millis().saturating_add(AHEAD_MS);
+    let rows = query.query_map([now.millis(), ahead], from_row)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -177,6 +182,22 @@ pub fn next_due(q: &impl Queries) -> Result<Option<UnixMillis>, StoreError> {
 pub fn wake(tx: &Tx<'_>, patient: &str) -> Result<(), StoreError> {
     tx.connection()
         .prepare_cached("update plan set next_ms = null where patient = ?1")?
+        .execute([patient])?;
+    Ok(())
+}
+
+/// A patient has measured: plans of which a nudge is on its way are looked at again, so that it is taken
+/// back before it arrives.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn wake_for_nudges(tx: &Tx<'_>, patient: &str) -> Result<(), StoreError> {
+    tx.connection()
+        .prepare_cached(
+            "update plan set next_ms = null where patient = ?1 and exists
+                 (select 1 from prompt n where n.patient = ?1 and n.plan = plan.id
+                  and n.missed is not null and n.state in ('waiting', 'sent'))",
+        )?
         .execute([patient])?;
     Ok(())
 }

@@ -316,21 +316,30 @@ pub fn rule_is_pending(q: &impl Queries, patient: &str, rule: &str) -> Result<bo
         .query_row([patient, rule], |row| row.get(0))?)
 }
 
-/// Puts a tombstone in the place of a prompt that was given a number. True if it was still there.
+/// What became of the message of a prompt that is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenBack {
+    /// A tombstone stands in its place, now or since before.
+    Replaced,
+    /// It was confirmed and is not kept any more; only a new message can say it.
+    Gone,
+}
+
+/// Puts a tombstone in the place of a prompt that was given a number, if it is still kept.
 ///
 /// # Errors
 /// What SQLite answered.
-pub fn take_back(tx: &Tx<'_>, prompt: &Prompt) -> Result<bool, StoreError> {
+pub fn take_back(tx: &Tx<'_>, prompt: &Prompt) -> Result<TakenBack, StoreError> {
     let Some(seq) = prompt.lane_seq.and_then(|seq| i64::try_from(seq).ok()) else {
-        return Ok(false);
+        return Ok(TakenBack::Gone);
     };
-    // As `outbox::withdraw`, but by the row's key.
-    let changed = tx
+    // As `outbox::withdraw`, but by the row's key. A row that is a tombstone already stays as it is.
+    let found = tx
         .connection()
         .prepare_cached(
-            "update outbox set state = 2
-             where lane = ?1 and seq = ?2 and id = ?3 and state in (0, 1, 4)",
+            "update outbox set state = case when state in (0, 1, 4) then 2 else state end
+             where lane = ?1 and seq = ?2 and id = ?3",
         )?
         .execute(params![Lane::Alerts as u8, seq, prompt.id.as_bytes().as_slice()])?;
-    Ok(changed > 0)
+    Ok(if found > 0 { TakenBack::Replaced } else { TakenBack::Gone })
 }

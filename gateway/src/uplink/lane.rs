@@ -50,6 +50,8 @@ pub(crate) struct LaneQueue {
     hold_until_ms: u64,
     probe_refused: bool,
     sweep_ms: u64,
+    /// A row behind the cursor may have become a tombstone.
+    changed: bool,
     last: u64,
 }
 
@@ -71,6 +73,7 @@ impl LaneQueue {
             hold_until_ms: 0,
             probe_refused: false,
             sweep_ms: 0,
+            changed: false,
             last: 0,
         }
     }
@@ -88,9 +91,11 @@ impl LaneQueue {
         !self.more && self.queue.is_empty() && self.flying.is_empty() && self.refused.is_empty()
     }
 
-    /// The store has further rows.
+    /// The store has further rows. Of what stands on lane `alerts` a prompt may have been withdrawn:
+    /// the consumer hears of it at once, not with the next sweep.
     pub(crate) fn woken(&mut self) {
         self.more = true;
+        self.changed = self.lane == Lane::Alerts;
     }
 
     /// Starts over from the beginning of the queue: after a lost session, or to find rows that changed.
@@ -107,12 +112,17 @@ impl LaneQueue {
         if self.fetching || self.queue.len() >= limit as usize / 2 {
             return None;
         }
-        if !self.more {
-            let idle = self.queue.is_empty() && self.flying.is_empty() && self.unstored.is_empty();
-            if !idle || now_ms < self.sweep_ms {
-                return None;
-            }
+        let idle = self.queue.is_empty() && self.flying.is_empty() && self.unstored.is_empty();
+        // With rows that are refused again and again only the slow sweep starts over: it must not
+        // hide the rows behind them.
+        let changed = self.changed && self.refused.is_empty();
+        let sweeps = idle && (changed || (!self.more && now_ms >= self.sweep_ms));
+        if !self.more && !sweeps {
+            return None;
+        }
+        if sweeps {
             self.cursor = 0;
+            self.changed = false;
         }
         self.sweep_ms = now_ms.saturating_add(SWEEP_MS);
         self.fetching = true;
@@ -245,5 +255,24 @@ impl LaneQueue {
         let held = if held == 0 { u64::MAX } else { held };
         let sweep = if self.fetching { u64::MAX } else { self.sweep_ms };
         due.min(held).min(sweep)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn a_commit_makes_the_alerts_look_back_at_once_and_observations_only_with_the_sweep() {
+        for (lane, again) in [(Lane::Alerts, 0), (Lane::Observations, 7)] {
+            let mut queue = LaneQueue::new(lane);
+            let asked = queue.fetch(0).unwrap();
+            queue.arrived(&asked, Page { rows: Vec::new(), last: 7 });
+            queue.cursor = 7;
+            assert_eq!(queue.fetch(1), None, "nothing is new");
+            queue.woken();
+            assert_eq!(queue.fetch(1).unwrap().after, again, "{lane:?}");
+        }
     }
 }

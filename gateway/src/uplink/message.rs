@@ -204,6 +204,10 @@ pub struct Notice {
     /// Raised by a late or old reading.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
+    /// Not to be shown before this moment (the end of the patient's quiet hours, for advice that is no
+    /// business of the night), RFC 3339 UTC; absent: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deferred_until: Option<String>,
     /// One plain sentence: what was measured, against which limit.
     pub reason: String,
     /// Observation that was being assessed.
@@ -280,7 +284,8 @@ pub struct Verdict {
     pub rule: String,
 }
 
-/// The number was given, its message must no longer be acted on.
+/// The number was given, its message must no longer be acted on. A message that was confirmed before it
+/// was taken back gets its tombstone under a new number; the envelope's id is then that of the message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tombstone {
     /// Kind of the message that had this number.

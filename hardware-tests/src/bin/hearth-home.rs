@@ -1,5 +1,6 @@
 //! The household of the demo: a process of its own that stands where the radio's central stands.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -72,6 +73,8 @@ struct Home {
     zone: TimeZone,
     connection: u32,
     commands: u32,
+    /// The verdict of each plan that was told last: the same one a week later is no news.
+    told: BTreeMap<String, String>,
 }
 
 fn run(options: &Options) -> Result<()> {
@@ -85,7 +88,8 @@ fn run(options: &Options) -> Result<()> {
     let mut radio = Radio::connect(&options.socket)?;
     radio.send(&RadioEvent::Hello { version: 1, now_ms: start.timestamp().as_millisecond() })?;
     let narrator = Narrator::connect(host, port, &options.gateway)?;
-    let mut home = Home { radio, narrator, zone, connection: 0, commands: 0 };
+    let mut home =
+        Home { radio, narrator, zone, connection: 0, commands: 0, told: BTreeMap::new() };
     let mut week_of = WeekOfReadings::default();
     let days = happenings(options.seed, options.first_day, options.weeks * 7);
     let mut next = days.iter().peekable();
@@ -152,12 +156,21 @@ impl Home {
     fn listen(&mut self, week: &mut WeekOfReadings) -> Result<()> {
         for seen in self.narrator.drain()? {
             week.count(&seen);
-            if let Some(line) = seen.line(&self.zone, &name_of) {
+            if let Some(line) = seen.line(&self.zone, &name_of)
+                && self.is_news(&seen)
+            {
                 say(&line);
             }
             self.nurse(&seen)?;
         }
         Ok(())
+    }
+
+    /// Whether a message tells something that was not told before.
+    fn is_news(&mut self, seen: &Seen) -> bool {
+        let Body::Verdict(verdict) = &seen.envelope.body else { return true };
+        let before = self.told.insert(verdict.plan.clone(), verdict.verdict.clone());
+        before.as_ref() != Some(&verdict.verdict)
     }
 
     /// The nurse's part: she acknowledges a critical alert she is called about, and answers a call task by

@@ -166,6 +166,24 @@ impl Narrator {
     }
 }
 
+/// What a rule of the alerts watches, in plain words.
+fn watched(rule: &str) -> &'static str {
+    match rule {
+        "G1" => "glucose very low",
+        "G2" => "glucose low",
+        "G3" => "glucose very high",
+        "G4" => "glucose high twice",
+        "G5" => "glucose low again and again",
+        "P1" | "P3" => "blood pressure very high",
+        "P2" => "blood pressure low",
+        "H1" => "pulse",
+        "O1" | "O2" => "oxygen low",
+        "W1" | "W2" => "weight up",
+        "T1" => "temperature high",
+        _ => "a reading",
+    }
+}
+
 impl Seen {
     /// The line of the story, or `None` for what is only counted.
     pub fn line(&self, zone: &TimeZone, names: &dyn Fn(&str) -> String) -> Option<String> {
@@ -179,7 +197,7 @@ impl Seen {
                     "U" => "urgent",
                     _ => "advisory",
                 };
-                format!("ALERT    {who}: {level}, rule {}", alert.rule)
+                format!("ALERT    {who}: {level}, {} (rule {})", watched(&alert.rule), alert.rule)
             }
             Body::Alert(_) => return None,
             Body::Notice(notice) => {

@@ -181,15 +181,18 @@ pub struct Silence {
 
 impl Silence {
     /// An accepted reading of the planned quantity, at its local time of measurement, which must
-    /// not lie ahead of its arrival (the clock rule of the alerts sees to that). A measured day
-    /// withdraws the nudge that has not been sent; true if one was waiting.
+    /// not lie ahead of its arrival (the clock rule of the alerts sees to that). A day that becomes
+    /// a measured one withdraws the nudge that has not been sent; true if one was waiting. Readings
+    /// of a day that is measured already change nothing, so a caller may hand all of them again.
     pub fn measured(&mut self, plan: &SilencePlan<'_>, at: LocalMinute) -> bool {
         let in_slot = plan.slots.iter().any(|slot| slot.holds(at.minute));
         if !in_slot || !plan.is_scheduled(at.day) || plan.is_paused(at.day) {
             return false;
         }
         self.advance(plan, at.day);
-        let Some(bit) = self.bit(at.day) else { return false };
+        let Some(bit) = self.bit(at.day).filter(|bit| self.measured & bit == 0) else {
+            return false;
+        };
         self.measured |= bit;
         self.waiting.take().is_some()
     }

@@ -242,9 +242,12 @@ fn follow(day: &Day<'_>, decided: &Judged<'_>, published: Published) -> Result<(
     let kind = match published.action {
         Action::None => return Ok(()),
         Action::CareTeamTask => {
-            let last = local::date_of(i64::from(evaluation.evidence.start));
+            let since = local::date_of(i64::from(evaluation.evidence.start));
+            // The clock of the rule runs from the last medication change, or else from the start.
+            let changed = day.events.iter().any(|event| event.day <= i64::from(evaluation.day));
+            let what = if changed { "Last medication change" } else { "Start of the plan" };
             let reason = format!(
-                "Please look at this course. {} Last change: {last}.",
+                "Please look at this course. {} {what}: {since}.",
                 decided.sentence(Language::English)
             );
             let id = id_of(&["care_team", plan, &evaluation.day.to_string()]);

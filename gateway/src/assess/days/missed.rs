@@ -3,13 +3,14 @@
 use hearth_shared::assess::silence::{
     LocalMinute, NudgeWeather, Patience, Pause, Silence, SilenceAction, SilencePlan, Slot,
 };
+use hearth_shared::observation::Quantity;
 use hearth_shared::time::{ClockTrust, UnixMillis};
 use serde::{Deserialize, Serialize};
 
 use super::{Adherence, Day};
 use crate::outreach::{self, governor, id_of, local, patient_facts, raise_task};
 use crate::programme::text::ClockTime;
-use crate::programme::{Programme, Weekday};
+use crate::programme::{Programme, SeriesKind, Weekday};
 use crate::store::plan::Plan;
 use crate::store::task::Task;
 use crate::store::{Queries, StoreError, counter, device, patient, prompt};
@@ -99,7 +100,9 @@ impl Schedule {
 /// Closes the days whose grace has ended. Returns the state to keep and when to come again.
 pub(super) fn close(day: &Day<'_>) -> Result<(Option<Vec<u8>>, UnixMillis), StoreError> {
     let now_s = day.now.wall.seconds();
-    let mut kept = Kept::of(day.plan).unwrap_or_else(|| Kept {
+    // What was written while the clock stood far ahead would keep every day until then closed.
+    let believed = Kept::of(day.plan).filter(|kept| kept.at_s - now_s <= OUTAGE_S);
+    let mut kept = believed.unwrap_or_else(|| Kept {
         first: day32(day.plan.start_day.max(day.today)),
         at_s: now_s,
         ..Kept::default()
@@ -126,7 +129,7 @@ pub(super) fn close(day: &Day<'_>) -> Result<(Option<Vec<u8>>, UnixMillis), Stor
         measured_again(day)?;
     }
     for action in actions {
-        act(day, action, run, cause.as_deref())?;
+        act(day, action, run, cause.as_deref(), outage)?;
     }
     kept.at_s = now_s;
     let octets = postcard::to_allocvec(&kept).ok();
@@ -168,7 +171,7 @@ fn take_readings(
 /// A reading came: nudges that nobody answered have done their work, those not sent are taken back.
 fn measured_again(day: &Day<'_>) -> Result<(), StoreError> {
     let nudges = prompt::open_nudges(day.tx, &day.plan.id)?;
-    outreach::withdraw(day.tx, nudges, "measured", Some("measured"))
+    outreach::withdraw(day.tx, nudges, "measured", Some("measured"), day.now)
 }
 
 fn act(
@@ -176,34 +179,62 @@ fn act(
     action: SilenceAction,
     run: u16,
     cause: Option<&str>,
+    outage: bool,
 ) -> Result<(), StoreError> {
     let date = local::date_of(day.today);
-    let who = &day.plan.patient;
+    let what = measured_quantity(day.programme);
+    let days = format!("{run} planned day{} in a row", if run == 1 { "" } else { "s" });
     match action {
         SilenceAction::Nudge | SilenceAction::AskReason => {
             let kind = if action == SilenceAction::Nudge { "nudge" } else { "nudge_reason" };
             outreach::nudge(day.tx, day.ctx, day.plan, (kind, run), day.today, day.now)
         }
         SilenceAction::StaffTask => {
-            let hint =
-                cause.map_or_else(String::new, |cause| format!(" Likeliest cause: {cause}."));
-            let reason = format!(
-                "{who} has not measured on {run} planned days in a row (as of {date}).{hint} Please call."
-            );
+            let hint = match cause {
+                Some(cause) => format!(" Likeliest cause: {cause}."),
+                None if outage => " The gateway itself was off before this.".to_owned(),
+                None => String::new(),
+            };
+            let last = last_reading(day, run)?;
+            let reason = format!("No {what} on {days} (as of {date}); {last}.{hint} Please call.");
             task(day, "silent", "call", reason)
         }
         SilenceAction::DeviceNotice => match cause {
             Some(cause) => {
-                let reason = format!(
-                    "No reading of {who} on {run} planned days in a row (as of {date}); likeliest cause: \
-                     {cause}."
-                );
+                let reason =
+                    format!("No {what} on {days} (as of {date}); likeliest cause: {cause}.");
                 task(day, "device", "device", reason)
             }
             // Our own outage: nobody is told off for it, and nothing is sent for days long gone.
             None => counter::add(day.tx, "nudges_dropped_after_outage", 1),
         },
     }
+}
+
+/// What the patient of a programme is asked to measure, without an id: it stands in sentences.
+fn measured_quantity(programme: &Programme) -> &'static str {
+    match programme.series.first().map(|series| series.quantity) {
+        Some(SeriesKind::Glucose) => "glucose reading",
+        Some(SeriesKind::ContinuousGlucose) => "sensor glucose",
+        Some(SeriesKind::Systolic | SeriesKind::Diastolic) => "blood pressure",
+        Some(SeriesKind::Weight) => "weight",
+        None => "reading",
+    }
+}
+
+/// Since when nothing came, as the end of a sentence for staff.
+fn last_reading(day: &Day<'_>, run: u16) -> Result<String, StoreError> {
+    let Some(series) = day.programme.series.first() else { return Ok("none before".to_owned()) };
+    let rows = day.readings(series.quantity.quantity(), day.today - REMEMBERED_DAYS)?;
+    let newest = rows.iter().map(|row| row.stored.observation.measured).max();
+    Ok(match newest {
+        Some(at) if local::day(at, day.zone) >= day.today - i64::from(run) => {
+            let at = local::plain(at, day.zone);
+            format!("the last one was taken on {at}, outside the planned hours")
+        }
+        Some(at) => format!("the last one was taken on {}", local::plain(at, day.zone)),
+        None => format!("none in the last {REMEMBERED_DAYS} days"),
+    })
 }
 
 fn task(day: &Day<'_>, what: &str, kind: &str, reason: String) -> Result<(), StoreError> {
@@ -228,7 +259,7 @@ fn task(day: &Day<'_>, what: &str, kind: &str, reason: String) -> Result<(), Sto
 /// Why a device rather than the patient may be silent, as the end of a sentence for staff.
 fn device_cause(day: &Day<'_>) -> Result<Option<String>, StoreError> {
     for device in device::all(day.tx)? {
-        if device.retired.is_some() {
+        if device.retired.is_some() || is_another_kind(&device.kind, day.programme) {
             continue;
         }
         let owned = device::owners(day.tx, &device.id)?
@@ -245,6 +276,23 @@ fn device_cause(day: &Day<'_>) -> Result<Option<String>, StoreError> {
         }
     }
     Ok(None)
+}
+
+/// A device that never measures what the plan asks for explains nothing. Kinds that are not told apart
+/// by name may measure anything.
+fn is_another_kind(kind: &str, programme: &Programme) -> bool {
+    let Some(series) = programme.series.first() else { return false };
+    let measures = match kind {
+        "glucose_meter" => Quantity::Glucose,
+        "continuous_glucose_monitor" => Quantity::ContinuousGlucose,
+        "blood_pressure_cuff" => Quantity::BloodPressure,
+        "weight_scale" | "body_composition_scale" => Quantity::Weight,
+        "pulse_oximeter" => Quantity::Saturation,
+        "thermometer" => Quantity::Temperature,
+        "heart_rate_sensor" => Quantity::HeartRate,
+        _ => return false,
+    };
+    measures != series.quantity.quantity()
 }
 
 /// The next end of a grace on the local clock.

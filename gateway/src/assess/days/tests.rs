@@ -240,6 +240,34 @@ fn silence_brings_nudges_on_day_two_and_four_and_a_nurse_on_seven() {
 }
 
 #[test]
+fn a_day_that_ends_at_midnight_brings_its_nudge_in_the_morning_and_staff_read_no_id() {
+    let mut life = Life::new("silent_pressure", &ana());
+    life.home.within(|tx, _| {
+        let mut running = plan::get(tx, "plan1")?.unwrap();
+        running.programme = "home-blood-pressure-6w".into();
+        plan::put(tx, &running)
+    });
+    let mmhg = |v: i32| Pressure::from_mmhg(Decimal::new(v, 0)).unwrap();
+    let value = Value::BloodPressure { systolic: mmhg(138), diastolic: mmhg(84), mean: None };
+    let quiet_from = START + 10;
+    life.days(START - 14..START + 24, |day| (day < quiet_from).then_some(value));
+    let seen: Vec<_> = life.prompts().iter().map(|p| (p.kind.clone(), local_time(p))).collect();
+    // The grace ends with the day; the next moment outside the quiet hours is seven in the morning.
+    let date = |day: i64| format!("{} 07:00", local::date_of(day));
+    let expected = [("nudge", date(quiet_from + 2)), ("nudge_reason", date(quiet_from + 4))];
+    assert_eq!(seen, expected.map(|(kind, at)| (kind.to_owned(), at)));
+    let task = life.tasks().remove(0);
+    let (as_of, last) = (local::date_of(quiet_from + 7), local::date_of(quiet_from - 1));
+    assert_eq!(
+        task.reason,
+        format!(
+            "No blood pressure on 7 planned days in a row (as of {as_of}); the last one was taken on \
+             {last} 07:30. Please call."
+        )
+    );
+}
+
+#[test]
 fn a_reading_takes_a_waiting_nudge_back_and_a_sent_one_has_worked() {
     // Quiet until the afternoon: the nudge of noon waits.
     let patient = Patient { quiet_min: Some((1200, 960)), ..ana() };
@@ -283,7 +311,36 @@ fn a_pause_asks_for_nothing_and_a_flat_battery_is_no_failing_of_the_patient() {
     let tasks = life.tasks();
     let kinds: Vec<_> = tasks.iter().map(|task| task.kind.as_str()).collect();
     assert_eq!(kinds, ["device", "device", "call"]);
+    assert!(!tasks.iter().any(|task| task.reason.contains("p1")), "no id of a person: {tasks:?}");
     assert!(tasks[0].reason.contains("the battery of d1 is at 3 %"), "{}", tasks[0].reason);
+}
+
+#[test]
+fn the_flat_battery_of_another_device_is_no_reason_not_to_ask() {
+    let mut life = Life::new("flat_scale", &ana());
+    life.home.within(|tx, _| {
+        let mut scale = device::Device::new("s1", "weight_scale", at(START - 20, 0).wall);
+        scale.battery_percent = Some(3);
+        device::put(tx, &scale)?;
+        device::assign(tx, "s1", None, "p1", at(START - 20, 0).wall)
+    });
+    life.days(START - 14..START + 2, |day| (day < START).then(|| glucose(150)));
+    assert_eq!(life.prompts().len(), 1);
+    assert!(life.tasks().is_empty());
+}
+
+#[test]
+fn after_a_clock_that_stood_far_ahead_the_days_are_counted_again() {
+    let mut life = Life::new("clock_ahead", &ana());
+    life.days(START - 14..START + 2, |_| Some(glucose(150)));
+    life.now = at(START + 300, 600);
+    let now = life.now;
+    life.home.within(|tx, ctx| daily(tx, ctx, now));
+    // Somebody set it right.
+    life.now = at(START + 2, 30);
+    life.days(START + 2..START + 4, |_| None);
+    let times: Vec<_> = life.prompts().iter().map(local_time).collect();
+    assert_eq!(times, [format!("{} 12:00", local::date_of(START + 3))]);
 }
 
 #[test]

@@ -141,6 +141,10 @@ pub(super) fn tell(
         step: n.step,
         at: local::rfc3339(at),
         late: n.late,
+        deferred_until: n
+            .deferred_until
+            .and_then(|until_s| i64::try_from(until_s).ok())
+            .map(|until_s| local::rfc3339(UnixMillis::from_seconds(until_s))),
         reason: wording::reason(n, about.map(|(o, _)| o), limits),
         observation: id,
     });

@@ -12,7 +12,7 @@ use crate::control::command::{Mute, PatientSettings, Pause, Symptom, nearest};
 use crate::outreach::templates::Templates;
 use crate::outreach::{self, answer, local, zone_of};
 use crate::store::patient::{self, Patient, Person};
-use crate::store::{StoreError, Tx, outbox, plan};
+use crate::store::{StoreError, Tx, outbox, plan, prompt};
 
 /// Why a plan may rest.
 pub(super) const PAUSE_REASONS: [&str; 5] = ["away", "ill", "hospital", "repair", "programme"];
@@ -267,10 +267,18 @@ pub(super) fn erase(doing: &Doing<'_>, id: &str) -> Result<Said, Failure> {
 }
 
 pub(super) fn pause(doing: &Doing<'_>, pause: &Pause) -> Result<Said, Failure> {
-    enrolled(doing.tx, &pause.id)?;
+    let known = enrolled(doing.tx, &pause.id)?;
     let row = pause_row(pause)?;
     patient::put_pause(doing.tx, &pause.id, &row)?;
     plan::wake(doing.tx, &pause.id)?;
+    let zone = zone_of(&known).unwrap_or(jiff::tz::TimeZone::UTC);
+    if (row.from_day..=row.to_day).contains(&local::day(doing.now.wall, &zone)) {
+        // Who is away or ill is not reminded by what is still on its way.
+        for running in plan::list(doing.tx, Some(&pause.id))? {
+            let nudges = prompt::open_nudges(doing.tx, &running.id)?;
+            outreach::withdraw(doing.tx, nudges, "paused", None, doing.now)?;
+        }
+    }
     let sentence = format!(
         "Nothing is planned for the patient {} from {} to {} ({}).",
         pause.id, pause.from, pause.to, row.reason

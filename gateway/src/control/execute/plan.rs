@@ -13,6 +13,7 @@ use crate::store::Tx;
 use crate::store::need::{self, NeedState};
 use crate::store::patient::Pause;
 use crate::store::plan::{self, Plan, PlanState};
+use crate::store::prompt;
 
 /// What can happen to a plan.
 const EVENTS: [&str; 1] = ["medication_change"];
@@ -106,6 +107,8 @@ pub(super) fn close(doing: &Doing<'_>, id: &str) -> Result<Said, Failure> {
     }
     plan.state = PlanState::Closed;
     plan::put(doing.tx, &plan)?;
+    let nudges = prompt::open_nudges(doing.tx, id)?;
+    outreach::withdraw(doing.tx, nudges, "plan_closed", None, doing.now)?;
     for open in need::list(doing.tx, Some(&plan.patient))? {
         if open.plan.as_deref() == Some(id) && open.state != NeedState::Closed {
             needs::close(doing.tx, open, "plan_closed", doing.now)?;

@@ -302,3 +302,40 @@ fn a_paused_programme_is_paused_until_an_end() {
         (local::parse_day("2026-04-01").unwrap(), "no strips")
     );
 }
+
+#[test]
+fn a_pause_or_the_end_of_a_plan_takes_its_nudges_back() {
+    for (name, verb, with) in [
+        (
+            "pause",
+            "patient_pause",
+            r#"{"id":"p1","from":"2026-03-02","to":"2026-03-09","reason":"ill"}"#,
+        ),
+        ("end", "plan_close", r#"{"id":"plan1"}"#),
+    ] {
+        let mut desk = Desk::new(&format!("nudge_back_{name}"));
+        desk.done(
+            "patient_add",
+            r#"{"id":"p1","zone":"Europe/Madrid","language":"es","prompts":true}"#,
+        );
+        desk.done(
+            "plan_assign",
+            &format!(r#"{{"id":"plan1","patient":"p1","programme":"{PROGRAMME}"}}"#),
+        );
+        let now = now_at("2026-03-02T11:00:00Z");
+        let nudge = |tx: &Tx<'_>| {
+            let running = crate::store::plan::get(tx, "plan1")?.unwrap();
+            with_context(|ctx| {
+                crate::outreach::nudge(tx, ctx, &running, ("nudge", 2), 20_514, now)
+            })?;
+            crate::store::prompt::open_nudges(tx, "plan1")
+        };
+        assert_eq!(desk.store.transaction(nudge).unwrap().len(), 1);
+        desk.done(verb, with);
+        let open = |tx: &Tx<'_>| crate::store::prompt::open_nudges(tx, "plan1");
+        assert!(desk.store.transaction(open).unwrap().is_empty(), "{name}");
+        let fetch = Fetch { lane: Lane::Alerts, after: 0, limit: 9, replay_to: None };
+        let page = desk.store.transaction(|tx| outbox::page(tx, &fetch)).unwrap();
+        assert!(page.rows.iter().any(|row| row.kind == "prompt" && row.tombstone), "{name}");
+    }
+}

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Seek, Write};
 
-use super::patient::{Course, Level, ReplayedPatient, Shown};
+use super::patient::{Course, Level, PromptMark, ReplayedPatient, Shown};
 use text::{Escaped, count, date, moment, number, verdict};
 
 mod chart;
@@ -342,7 +342,14 @@ fn told(out: &mut String, patient: &ReplayedPatient) {
         patient.prompts.iter().filter(|p| !p.of_alert() && !p.after_record).collect();
     let tasks: Vec<_> = patient.tasks.iter().filter(|t| !t.after_record).collect();
     if prompts.is_empty() && tasks.is_empty() {
-        out.push_str("<p class=\"soft small\">Nobody would have been asked for anything.</p>\n");
+        // What was found on the days after the last record still says what would have come of it.
+        let visit = |p: &PromptMark| p.after_record && p.kind == "follow_up_visit";
+        out.push_str(if patient.prompts.iter().any(visit) {
+            "<p class=\"soft small\">The record ends just before a follow-up visit would have been \
+             asked for.</p>\n"
+        } else {
+            "<p class=\"soft small\">Nobody would have been asked for anything.</p>\n"
+        });
         return;
     }
     if !prompts.is_empty() {

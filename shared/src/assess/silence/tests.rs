@@ -128,6 +128,16 @@ fn a_nudge_waits_for_waking_hours() {
 }
 
 #[test]
+fn readings_known_before_do_not_take_a_waiting_nudge_back() {
+    let slots = slots();
+    let plan = plan(&slots, &[]);
+    let mut state = Silence::default();
+    assert_eq!(live(&mut state, &plan, 100..=102, NIGHT, |day| day == 100), []);
+    assert!(!state.measured(&plan, at(100, 480)), "the same reading, handed again");
+    assert_eq!(state.nudge(102, 102 * 86_400 + 50_000, FAIR), Some(Nudge));
+}
+
+#[test]
 fn a_pause_takes_its_days_out_even_when_stated_afterwards() {
     let slots = slots();
     let mut state = Silence::default();
