@@ -27,19 +27,37 @@ use crate::store::{Reader, StoreError, backup, listing};
 use crate::writer::{WriteError, Writer};
 
 /// Rows with their readings and rules in words.
-fn rows(reader: &Reader, list: &List) -> Result<Vec<Value>, StoreError> {
+fn rows(
+    reader: &Reader,
+    list: &List,
+    (programmes, now): (&Library, UnixMillis),
+) -> Result<Vec<Value>, StoreError> {
     let mut rows = listing::list(reader, list)?;
     wording::tell_listed(reader, &mut rows)?;
+    if list.what == Listing::Plans {
+        adherence::add(reader, programmes, &mut rows, now)?;
+    }
     Ok(rows)
 }
 
 /// One thing, it and its alerts in words.
-fn one(reader: &Reader, what: Listing, id: &str) -> Result<Option<Value>, StoreError> {
+fn one(
+    reader: &Reader,
+    what: Listing,
+    id: &str,
+    (programmes, now): (&Library, UnixMillis),
+) -> Result<Option<Value>, StoreError> {
     let Some(found) = listing::show(reader, what, id)? else { return Ok(None) };
     let mut found = [found];
     wording::tell_listed(reader, &mut found)?;
     if let Some(Value::Array(alerts)) = found[0].get_mut("alerts") {
         wording::tell_listed(reader, alerts)?;
+    }
+    if what == Listing::Plans {
+        adherence::add(reader, programmes, &mut found, now)?;
+    }
+    if let (Listing::Patients, Some(Value::Array(plans))) = (what, found[0].get_mut("plans")) {
+        adherence::add(reader, programmes, plans, now)?;
     }
     let [found] = found;
     Ok(Some(found))
@@ -182,14 +200,7 @@ impl Desk {
 
     async fn list(&self, list: List) -> Answer {
         let (programmes, now) = (self.programmes.clone(), self.clock.now().wall);
-        let rows = self.read(move |reader| {
-            let mut rows = rows(reader, &list)?;
-            if list.what == Listing::Plans {
-                adherence::add(reader, &programmes, &mut rows, now)?;
-            }
-            Ok(rows)
-        });
-        match rows.await {
+        match self.read(move |reader| rows(reader, &list, (&programmes, now))).await {
             Ok(rows) => Answer::Rows { rows },
             Err(answer) => answer,
         }
@@ -197,20 +208,7 @@ impl Desk {
 
     async fn show(&self, what: Listing, id: String) -> Answer {
         let (programmes, now) = (self.programmes.clone(), self.clock.now().wall);
-        let found = self.read(move |reader| {
-            let mut found = one(reader, what, &id)?;
-            let plans = match (what, &mut found) {
-                (Listing::Plans, Some(plan)) => Some(std::slice::from_mut(plan)),
-                (Listing::Patients, Some(patient)) => patient
-                    .get_mut("plans")
-                    .and_then(|plans| plans.as_array_mut())
-                    .map(Vec::as_mut_slice),
-                _ => None,
-            };
-            adherence::add(reader, &programmes, plans.unwrap_or_default(), now)?;
-            Ok(found)
-        });
-        match found.await {
+        match self.read(move |reader| one(reader, what, &id, (&programmes, now))).await {
             Ok(found) => Answer::Rows { rows: found.into_iter().collect() },
             Err(answer) => answer,
         }

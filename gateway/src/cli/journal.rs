@@ -2,7 +2,7 @@
 //! or without one. This is the logic; the command line calls it with a [`Reader`] and where to write.
 
 mod command;
-mod recorded;
+mod csv;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -19,7 +19,6 @@ use crate::store::observation::Observation;
 use crate::store::{Reader, StoreError};
 
 pub use command::Journal;
-pub use recorded::export_csv;
 
 /// Why nothing (more) was written.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +45,8 @@ pub enum Form {
     Table,
     /// One JSON object a line.
     JsonLines,
+    /// Readings with an owner as Hearth's own CSV, which `hearth replay` reads.
+    Csv,
 }
 
 /// Which rows are exported.
@@ -82,20 +83,30 @@ pub fn export(
     out: &mut dyn Write,
 ) -> Result<Exports, JournalError> {
     let mut exports = Exports::default();
-    if form == Form::Table {
-        writeln!(out, "{}", table_line(&HEAD))?;
+    match form {
+        Form::Table => writeln!(out, "{}", table_line(&HEAD))?,
+        Form::Csv => writeln!(out, "{}", csv::HEADER)?,
+        Form::JsonLines => {}
     }
     journal::scan::<JournalError>(reader, selection.after, |row| {
         for line in lines_of(reader, selection, row)? {
-            exports.lines += 1;
             exports.damaged += u64::from(line["state"] == "damaged");
-            match form {
-                Form::JsonLines => writeln!(out, "{line}")?,
-                Form::Table => writeln!(out, "{}", table_line(&cells(&line)))?,
-            }
+            let line = match form {
+                Form::JsonLines => line.to_string(),
+                Form::Table => table_line(&cells(&line)),
+                Form::Csv => match csv::line(&line) {
+                    Some(line) => line,
+                    None => continue,
+                },
+            };
+            exports.lines += 1;
+            writeln!(out, "{line}")?;
         }
         Ok(())
     })?;
+    if form == Form::Csv {
+        exports.lines += csv::changes(reader, selection.patient.as_deref(), out)?;
+    }
     out.flush()?;
     Ok(exports)
 }
@@ -277,7 +288,7 @@ pub fn verify(reader: &Reader, form: Form, out: &mut dyn Write) -> Result<Verifi
                     "states": checked.states})
             )?;
         }
-        Form::Table => {
+        Form::Table | Form::Csv => {
             for f in &findings {
                 writeln!(out, "{:<12} {}", f.kind, f.sentence)?;
             }
@@ -328,7 +339,7 @@ pub fn stats(
     let sizes = sizes(database);
     match form {
         Form::JsonLines => writeln!(out, "{}", stats_json(&stats, &sizes))?,
-        Form::Table => stats_table(&stats, &sizes, out)?,
+        Form::Table | Form::Csv => stats_table(&stats, &sizes, out)?,
     }
     out.flush()?;
     Ok(())

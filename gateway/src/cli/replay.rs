@@ -382,7 +382,7 @@ fn sums(totals: &Totals) -> String {
         (counts.noted, "other entries (meals, doses and the like)"),
         (counts.duplicate, "second copies"),
         (counts.quarantined, "set aside as unreadable or impossible"),
-        (lines.headers, "headers"),
+        (lines.headers, if lines.headers == 1 { "header" } else { "headers" }),
         (lines.blank, "blank"),
         (lines.joined, "second halves of broken records"),
     ];

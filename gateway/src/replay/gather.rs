@@ -73,7 +73,8 @@ impl Gathered {
 
     /// Takes one message; `ended`: the recording is over.
     pub(super) fn take(&mut self, row: &Row, ended: bool) -> Result<(), serde_json::Error> {
-        if row.tombstone {
+        // A prompt that was taken back later, because the person measured, had gone out all the same.
+        if row.tombstone && row.kind != "prompt" {
             return Ok(());
         }
         let made = self.local(row.created.millis().div_euclid(1000));
@@ -306,6 +307,35 @@ mod tests {
         ];
         assert_eq!(medians(&points, 0, 3), [(0, 120.0, None)]);
         assert_eq!(medians(&points, 240, 2), [(-1, 100.0, None), (0, 130.0, None)]);
+    }
+
+    #[test]
+    fn a_prompt_that_was_taken_back_later_had_gone_out() {
+        let mut gather = Gathered::new(TimeZone::UTC, Vec::new());
+        let body = message::Prompt {
+            prompt: "nudge".to_owned(),
+            need: None,
+            attempt: 1,
+            language: "en".to_owned(),
+            text: "Please measure.".to_owned(),
+            silent: false,
+            level: None,
+            answers: Vec::new(),
+        };
+        let row = Row {
+            lane: message::Lane::Alerts,
+            seq: 1,
+            id: uuid::Uuid::nil(),
+            kind: "prompt".to_owned(),
+            patient: Some("p1".to_owned()),
+            body: serde_json::to_string(&Body::Prompt(body)).unwrap(),
+            created: hearth_shared::time::UnixMillis::from_seconds(60),
+            expires: None,
+            tombstone: true,
+            damaged: false,
+        };
+        gather.take(&row, false).unwrap();
+        assert_eq!(gather.prompts.len(), 1);
     }
 
     #[test]

@@ -146,7 +146,15 @@ pub struct Household {
 
 impl Household {
     pub fn connect(home: &Home) -> Self {
-        let write = UnixStream::connect(home.path("data/radio.sock")).unwrap();
+        // The control socket, which `start` waits for, can be there before the radio's.
+        let deadline = Instant::now() + WITHIN;
+        let write = loop {
+            match UnixStream::connect(home.path("data/radio.sock")) {
+                Ok(stream) => break stream,
+                Err(error) => assert!(Instant::now() < deadline, "{error}: {}", home.said()),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
         write.set_read_timeout(Some(WITHIN)).unwrap();
         Self { read: BufReader::new(write.try_clone().unwrap()), write }
     }

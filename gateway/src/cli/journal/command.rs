@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{Form, JournalError, Selection, export, export_csv, stats, verify};
+use super::{Form, JournalError, Selection, export, stats, verify};
 use crate::cli::check_config;
 use crate::cli::exit::{Exit, Failure};
 use crate::config::{self, Config};
@@ -44,7 +44,7 @@ enum Action {
         /// Rows that were set aside, and damaged ones, only
         #[arg(long)]
         quarantine: bool,
-        /// Print the readings that have an owner as a file for `hearth replay`
+        /// Readings with an owner as CSV that `hearth replay` reads
         #[arg(long, conflicts_with_all = ["json", "quarantine"])]
         csv: bool,
         #[command(flatten)]
@@ -112,12 +112,8 @@ impl Journal {
             Action::Export { after, device, patient, quarantine, csv, place } => {
                 let (_, reader) = place.open()?;
                 let selection = Selection { after, device, patient, quarantine };
-                let met = if csv {
-                    export_csv(&reader, &selection, &mut out)
-                } else {
-                    export(&reader, &selection, place.form(), &mut out)
-                };
-                met.map(|met| met.damaged == 0)
+                let form = if csv { Form::Csv } else { place.form() };
+                export(&reader, &selection, form, &mut out).map(|met| met.damaged == 0)
             }
             Action::Verify { place } => {
                 let (_, reader) = place.open()?;

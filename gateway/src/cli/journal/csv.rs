@@ -1,110 +1,73 @@
-//! The readings in Hearth's own layout of recorded files, so that a rule can be tried on them
-//! before it is switched on: `hearth journal export --csv`, then `hearth replay`.
+//! An exported row as a line of Hearth's own CSV (`hearth replay --help` documents it).
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
-use hearth_shared::observation::{DisplayUnit, Value};
+use serde_json::Value;
 
-use super::{Exports, JournalError, Selection};
-use crate::intake::message;
+use super::JournalError;
 use crate::outreach::local;
-use crate::replay::line::HEARTH_HEADER as HEADER;
-use crate::store::audit::{self, Exported};
-use crate::store::{Reader, StoreError, journal, plan};
+pub(super) use crate::replay::line::HEARTH_HEADER as HEADER;
+use crate::store::{Reader, plan};
 
-/// Writes the readings that have an owner, oldest first by arrival, then the medication changes of
-/// their plans. Values stand as the device displayed them.
-///
-/// # Errors
-/// See [`JournalError`].
-pub fn export_csv(
-    reader: &Reader,
-    selection: &Selection,
-    out: &mut dyn Write,
-) -> Result<Exports, JournalError> {
-    let mut exports = Exports::default();
-    writeln!(out, "{HEADER}")?;
-    journal::scan::<JournalError>(reader, selection.after, |row| {
-        let stored = match row {
-            Ok(stored) => stored,
-            Err(StoreError::Row { .. }) => {
-                exports.damaged += 1;
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let device = stored.arrival.as_ref().map(|arrival| arrival.device.as_str());
-        if selection.device.is_some() && selection.device.as_deref() != device {
-            return Ok(());
-        }
-        for exported in audit::observations_of(reader, stored.seq)? {
-            if selection.patient.is_some() && exported.patient != selection.patient {
-                continue;
-            }
-            exports.damaged += u64::from(exported.stored.is_err());
-            if let Some(line) = line(&exported) {
-                exports.lines += 1;
-                writeln!(out, "{line}")?;
-            }
-        }
-        Ok(())
-    })?;
-    exports.lines += changes(reader, selection.patient.as_deref(), out)?;
-    out.flush()?;
-    Ok(exports)
-}
-
-/// One reading; `None` where it has no owner or its row is damaged.
-fn line(exported: &Exported) -> Option<String> {
-    let patient = exported.patient.as_deref()?;
-    let o = &exported.stored.as_ref().ok()?.observation;
-    let [value, value2] = match o.reading.value {
-        Ok(value) => displayed(value, o.reading.unit)?,
-        Err(reason) => [reason.as_str().to_owned(), String::new()],
+/// The line of a reading; `None` for a row that is no reading, is damaged, or whose owner is not known.
+pub(super) fn line(row: &Value) -> Option<String> {
+    let text = |name: &str| row.get(name).and_then(Value::as_str);
+    if text("state") != Some("observed") {
+        return None;
+    }
+    let (device, quantity, measured) = (text("device")?, text("quantity")?, text("measured")?);
+    let number = |name: &str| row.get(name).and_then(Value::as_number).map(ToString::to_string);
+    let value = number("value").or_else(|| text("absent").map(absent)).unwrap_or_default();
+    let unit = match text("unit")? {
+        "mm[Hg]" => "mmHg",
+        "Cel" => "C",
+        "[degF]" => "F",
+        "[lb_av]" => "lb",
+        unit => unit,
     };
+    let mut flags: Vec<&str> = row
+        .get("marks")
+        .and_then(Value::as_array)
+        .map(|marks| marks.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default();
+    // Its time was not believed when it was taken in; nobody should believe it later.
+    if matches!(text("clock"), Some("suspect" | "gateway_unset")) && !flags.contains(&"clock_fault")
+    {
+        flags.push("clock_fault");
+    }
     Some(
         [
-            word(&o.device).as_str(),
-            o.reading.quantity.as_str(),
-            &message::local_time(o.measured, o.offset.minutes()),
+            device,
+            quantity,
+            measured,
             &value,
-            &value2,
-            o.reading.unit.ucum(),
-            exported.meal.map_or("", |meal| meal.as_str()),
-            &message::marks(o.reading.marks).join(" "),
-            &word(patient),
+            &number("diastolic").unwrap_or_default(),
+            unit,
+            text("meal").unwrap_or_default(),
+            &flags.join(" "),
+            text("patient")?,
         ]
+        .map(cell)
         .join(","),
     )
 }
 
-fn displayed(value: Value, unit: DisplayUnit) -> Option<[String; 2]> {
-    let first = match value {
-        Value::Glucose(v) => v.displayed(unit),
-        Value::BloodPressure { systolic, .. } => systolic.displayed(unit),
-        Value::Rate(v) => v.displayed(unit),
-        Value::Saturation(v) => v.displayed(unit),
-        Value::Temperature(v) => v.displayed(unit),
-        Value::Mass(v) => v.displayed(unit),
-    };
-    let second = match value {
-        Value::BloodPressure { diastolic, .. } => diastolic.displayed(unit)?.to_string(),
-        _ => String::new(),
-    };
-    Some([first?.to_string(), second])
-}
-
-/// The medication changes of all plans, each day of a patient once.
-fn changes(
+/// The medication changes of all plans, each day of a patient once, as events of the
+/// layout. Returns how many.
+///
+/// # Errors
+/// See [`JournalError`].
+pub(super) fn changes(
     reader: &Reader,
     patient: Option<&str>,
     out: &mut dyn Write,
 ) -> Result<u64, JournalError> {
-    let mut lines = std::collections::BTreeSet::new();
+    let mut lines = BTreeSet::new();
     for plan in plan::list(reader, patient)? {
         for event in plan::events(reader, &plan.id)? {
             let note = event.note.as_deref().unwrap_or_default().replace(char::is_control, " ");
-            let (day, patient) = (local::date_of(event.day), word(&plan.patient));
+            let (day, patient) = (local::date_of(event.day), cell(&plan.patient));
             lines.insert(format!(",medication_change,{day},,,,,,{patient},{note}"));
         }
     }
@@ -114,9 +77,22 @@ fn changes(
     Ok(lines.len() as u64)
 }
 
-/// A name without what would end its cell.
-fn word(name: &str) -> String {
-    name.replace(|c: char| c == ',' || c.is_control(), "_")
+/// Why there is no value, in the words of the layout.
+fn absent(word: &str) -> String {
+    match word {
+        "above_range" => "HI",
+        "below_range" => "LO",
+        "not_included" | "measurement_failed" | "lost_contact" | "test_data" | "not_a_number" => {
+            word
+        }
+        _ => "",
+    }
+    .to_owned()
+}
+
+/// The layout knows no quotes: what would end a cell is left out.
+fn cell(text: &str) -> String {
+    text.chars().filter(|c| *c != ',' && !c.is_control()).collect()
 }
 
 #[cfg(test)]
@@ -125,8 +101,10 @@ mod tests {
     use std::sync::Arc;
 
     use jiff::tz::TimeZone;
+    use serde_json::json;
 
     use super::*;
+    use crate::cli::journal::{Exports, Form, Selection, export};
     use crate::clock::{BootId, Now};
     use crate::control::Command;
     use crate::control::execute::Origin;
@@ -134,6 +112,26 @@ mod tests {
     use crate::path::{Path, PathSettings};
     use crate::programme::Library;
     use crate::store::{Store, StoreOptions};
+
+    #[test]
+    fn a_reading_is_a_line_of_the_layout_and_nothing_else_is() {
+        let mut row = json!({
+            "state": "observed", "device": "cuff-1", "quantity": "blood_pressure", "value": 141,
+            "diastolic": 88, "unit": "mm[Hg]", "measured": "2026-03-01T07:34:00+01:00",
+            "clock": "synchronised", "marks": ["suspect"], "patient": "p1",
+        });
+        let expected = "cuff-1,blood_pressure,2026-03-01T07:34:00+01:00,141,88,mmHg,,suspect,p1";
+        assert_eq!(line(&row).unwrap(), expected);
+        row["clock"] = json!("suspect");
+        assert!(line(&row).unwrap().ends_with(",suspect clock_fault,p1"));
+        row["value"] = Value::Null;
+        row["absent"] = json!("above_range");
+        assert!(line(&row).unwrap().contains(",HI,88,"));
+        for state in ["damaged", "unclaimed", "quarantined", "done"] {
+            row["state"] = json!(state);
+            assert_eq!(line(&row), None);
+        }
+    }
 
     const COMMANDS: [&str; 7] = [
         r#"{"id":"1","verb":"patient_add","with":{"id":"p1","zone":"Europe/Madrid","monitoring":true}}"#,
@@ -149,11 +147,11 @@ mod tests {
     const READINGS: [&str; 8] = [
         "d1,glucose,2026-03-01T07:30:00+01:00,132,,mg/dL,fasting,,p1",
         "d1,glucose,2026-03-01T08:30:00+01:00,7.3,,mmol/L,postprandial,suspect battery_low,p1",
-        "d1,glucose,2026-03-01T09:30:00+01:00,above_range,,mg/dL,,,p1",
-        "d1,blood_pressure,2026-03-01T10:30:00+01:00,141,88,mm[Hg],,,p1",
+        "d1,glucose,2026-03-01T09:30:00+01:00,HI,,mg/dL,,,p1",
+        "d1,blood_pressure,2026-03-01T10:30:00+01:00,141,88,mmHg,,,p1",
         "d1,blood_pressure,2026-03-01T10:40:00+01:00,18.8,11.7,kPa,,invalid,p1",
-        "d1,weight,2026-03-01T10:50:00+01:00,176.40,,[lb_av],,,p1",
-        "d1,temperature,2026-03-01T11:00:00+01:00,98.6,,[degF],,,p1",
+        "d1,weight,2026-03-01T10:50:00+01:00,176.4,,lb,,,p1",
+        "d1,temperature,2026-03-01T11:00:00+01:00,98.6,,F,,,p1",
         "d1,saturation,2026-03-01T11:10:00+01:00,97,,%,,,p1",
     ];
 
@@ -176,7 +174,7 @@ mod tests {
             let done = path.execute(&command, Origin::Socket, now("2026-03-01T05:00:00Z")).unwrap();
             assert!(done.done, "{done:?}");
         }
-        let unclaimed = "nobodys,weight,2026-03-01T10:50:00+01:00,80.0,,kg";
+        let unclaimed = "nobodys,weight,2026-03-01T10:50:00+01:00,80,,kg";
         for (position, line) in (0..).zip(READINGS.iter().chain([&unclaimed])) {
             let device = line.split(',').next().unwrap();
             let arrival = Arrival {
@@ -195,7 +193,7 @@ mod tests {
         }
         let reader = Reader::open(&file).unwrap();
         let mut out = Vec::new();
-        let met = export_csv(&reader, &Selection::default(), &mut out).unwrap();
+        let met = export(&reader, &Selection::default(), Form::Csv, &mut out).unwrap();
         assert_eq!(met, Exports { lines: READINGS.len() as u64 + 1, damaged: 0 });
         let text = String::from_utf8(out).unwrap();
         let change = ",medication_change,2026-03-01,,,,,,p1,metformin, twice";
@@ -203,7 +201,7 @@ mod tests {
         assert_eq!(text.lines().collect::<Vec<_>>(), expected);
 
         let nobody = Selection { patient: Some("p2".to_owned()), ..Selection::default() };
-        let met = export_csv(&reader, &nobody, &mut Vec::new()).unwrap();
+        let met = export(&reader, &nobody, Form::Csv, &mut Vec::new()).unwrap();
         assert_eq!(met, Exports::default());
     }
 }
