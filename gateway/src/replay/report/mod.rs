@@ -341,16 +341,15 @@ fn told(out: &mut String, patient: &ReplayedPatient) {
     let prompts: Vec<_> =
         patient.prompts.iter().filter(|p| !p.of_alert() && !p.after_record).collect();
     let tasks: Vec<_> = patient.tasks.iter().filter(|t| !t.after_record).collect();
-    if prompts.is_empty() && tasks.is_empty() {
-        // What was found on the days after the last record still says what would have come of it.
-        let visit = |p: &PromptMark| p.after_record && p.kind == "follow_up_visit";
-        out.push_str(if patient.prompts.iter().any(visit) {
-            "<p class=\"soft small\">The record ends just before a follow-up visit would have been \
-             asked for.</p>\n"
-        } else {
-            "<p class=\"soft small\">Nobody would have been asked for anything.</p>\n"
-        });
-        return;
+    // What was found on the days after the last record still says what would have come of it.
+    let visit = |p: &PromptMark| p.after_record && p.kind == "follow_up_visit";
+    if patient.prompts.iter().any(visit) {
+        out.push_str(
+            "<p class=\"small\">The record ends just before a follow-up visit would have been asked \
+             for.</p>\n",
+        );
+    } else if prompts.is_empty() && tasks.is_empty() {
+        out.push_str("<p class=\"soft small\">Nobody would have been asked for anything.</p>\n");
     }
     if !prompts.is_empty() {
         out.push_str("<h3>The person would have been asked</h3><ul class=\"events small\">");
