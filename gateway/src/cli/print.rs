@@ -105,7 +105,21 @@ pub fn thing(format: Format, value: &Value) -> Result<(), Failure> {
     let width = fields.keys().map(String::len).max().unwrap_or(0);
     let text: String = fields
         .iter()
-        .map(|(name, value)| format!("{:width$}  {}\n", name.replace('_', " "), cell(Some(value))))
+        .map(|(name, value)| {
+            let name = name.replace('_', " ");
+            match value.as_array() {
+                // Things within the thing: one a line.
+                Some(items) if items.len() > 1 && items.iter().any(Value::is_object) => items
+                    .iter()
+                    .enumerate()
+                    .map(|(n, item)| {
+                        let name = if n == 0 { name.as_str() } else { "" };
+                        format!("{name:width$}  {}\n", cell(Some(item)))
+                    })
+                    .collect(),
+                _ => format!("{name:width$}  {}\n", cell(Some(value))),
+            }
+        })
         .collect();
     out(&text)
 }
@@ -117,10 +131,17 @@ pub fn cell(value: Option<&Value>) -> String {
         Some(Value::String(text)) => printable(text),
         Some(Value::Bool(yes)) => if *yes { "yes" } else { "no" }.to_owned(),
         Some(Value::Array(items)) if items.is_empty() => "-".to_owned(),
-        Some(Value::Array(items)) if items.iter().all(|item| !item.is_object()) => {
-            items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(", ")
+        Some(Value::Array(items)) => {
+            let between = if items.iter().any(Value::is_object) { "; " } else { ", " };
+            items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(between)
         }
-        Some(other) => other.to_string(),
+        Some(Value::Object(fields)) if fields.is_empty() => "-".to_owned(),
+        Some(Value::Object(fields)) => {
+            let known = fields.iter().filter(|(_, value)| !value.is_null());
+            let said = known.map(|(name, value)| format!("{name} {}", cell(Some(value))));
+            printable(&said.collect::<Vec<_>>().join(", "))
+        }
+        Some(Value::Number(number)) => number.to_string(),
     }
 }
 
@@ -152,6 +173,9 @@ mod tests {
         assert_eq!(cell(None), "-");
         assert_eq!(cell(Some(&json!(true))), "yes");
         assert_eq!(cell(Some(&json!(["22:00", "07:00"]))), "22:00, 07:00");
+        let owners = json!([{"patient": "p-1", "slot": null}, {"patient": "p-2", "slot": 1}]);
+        assert_eq!(cell(Some(&owners)), "patient p-1; patient p-2, slot 1");
+        assert_eq!(cell(Some(&json!({}))), "-");
         assert_eq!(cell(Some(&json!("a\u{1b}[2Jb"))), "a\u{fffd}[2Jb");
     }
 }
