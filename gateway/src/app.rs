@@ -35,11 +35,13 @@ mod health;
 mod links;
 mod log;
 mod rooms;
+mod signals;
 mod timer;
 
 use desk::Desk;
 use failures::{ended, internal, salvage_sentence, socket_failure, store_failure};
 use health::Health;
+use signals::StopSignals;
 
 /// How often it is checked that no task has met a fault.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -117,11 +119,12 @@ struct Gateway {
     control_stop: CancellationToken,
     control: JoinHandle<()>,
     salvaged: Option<String>,
+    stop_signals: StopSignals,
 }
 
 impl Gateway {
     async fn start(config: Config, started: Instant) -> Result<Self, Failure> {
-        survive_file_size_limits()?;
+        let stop_signals = StopSignals::listen()?;
         let clock = Clock::system(RequireSync(config.clock.require_sync));
         if confirmed_in_this_boot(&config, &clock) {
             clock.confirm();
@@ -217,6 +220,7 @@ impl Gateway {
             control_stop,
             control,
             salvaged,
+            stop_signals,
         })
     }
 
@@ -276,30 +280,17 @@ impl Gateway {
 
     /// A signal, or the end of the writer.
     async fn wait_for_the_end(&mut self) -> Result<(), Failure> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let of = |kind| {
-            signal(kind).map_err(|e| internal(&format!("signals are not heard: {}", plain(&e))))
-        };
-        let (mut term, mut int) = (of(SignalKind::terminate())?, of(SignalKind::interrupt())?);
-        let mut hangup = of(SignalKind::hangup())?;
         let watched = self.watched();
         loop {
             tokio::select! {
-                _ = term.recv() => tracing::info!("asked to stop by SIGTERM"),
-                _ = int.recv() => tracing::info!("asked to stop by SIGINT"),
-                _ = hangup.recv() => {
-                    tracing::info!("SIGHUP changes nothing: settings are read at the start; restart for new ones");
-                    continue;
-                }
+                () = self.stop_signals.stop() => return Ok(()),
                 end = &mut self.ended => return Err(ended(end)),
                 () = tokio::time::sleep(LOOK_EVERY) => {
-                    match watched.iter().find(|(_, task)| task.is_finished()) {
-                        Some((name, _)) => return Err(internal(&format!("the {name} has ended"))),
-                        None => continue,
+                    if let Some((name, _)) = watched.iter().find(|(_, task)| task.is_finished()) {
+                        return Err(internal(&format!("the {name} has ended")));
                     }
                 }
             }
-            return Ok(());
         }
     }
 
@@ -334,17 +325,6 @@ impl Gateway {
             Err(_) => Some(internal("the writer did not stop in time")),
         }
     }
-}
-
-/// Under a limit on the size of files (`LimitFSIZE`, `ulimit -f`) a write that goes beyond it is
-/// answered like one to a full disk; without a handler the signal would end the process.
-fn survive_file_size_limits() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let too_large = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
-    // The handler stays when the listener goes.
-    signal(too_large)
-        .map(drop)
-        .map_err(|e| internal(&format!("signals are not heard: {}", plain(&e))))
 }
 
 async fn ended_by(task: impl Future<Output = Result<(), WriteError>>) {

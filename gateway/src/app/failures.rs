@@ -41,8 +41,8 @@ pub(crate) fn store_failure(error: StoreError) -> Failure {
         _ => Exit::Store,
     };
     let mut text = error.to_string();
-    // The store's sentences carry their remedy behind a colon.
-    let next = match (&error, text.split_once(": ")) {
+    // The store's sentences carry their remedy behind the last colon; findings have some of their own.
+    let next = match (&error, text.rsplit_once(": ")) {
         (
             StoreError::InUse { .. }
             | StoreError::Newer { .. }
@@ -77,4 +77,19 @@ pub(super) fn ended(end: Result<custody::End, oneshot::error::RecvError>) -> Fai
 pub(super) fn internal(what: &str) -> Failure {
     Failure::new(Exit::Internal, format!("The gateway had to stop: {what}."))
         .next("start it again; nothing acknowledged is lost. Please report the lines of the log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remedy_of_a_damaged_database_is_the_remedy_and_not_a_finding() {
+        let failure = store_failure(StoreError::Damaged {
+            path: "/data/hearth.db".into(),
+            findings: vec!["Tree 3 page 3: error 11".to_owned(), "Page 7: never used".to_owned()],
+        });
+        assert!(failure.sentence.ends_with("Page 7: never used)."), "{}", failure.sentence);
+        assert!(failure.next.is_some_and(|next| next.starts_with("start with --salvage")));
+    }
 }

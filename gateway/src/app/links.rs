@@ -156,7 +156,7 @@ async fn show(
         let is_online = seen.state == "online";
         online.send_if_modified(|known| std::mem::replace(known, is_online) != is_online);
         status.send_modify(|status| {
-            if status.state != seen.state {
+            if status.state != shown(&seen) {
                 status.since = Some(listing::rfc3339(now));
             }
             note(status, &seen);
@@ -164,8 +164,13 @@ async fn show(
     }
 }
 
+/// Another attempt in an outage is still the same outage, with the same beginning.
+fn shown(seen: &UplinkView) -> &'static str {
+    if seen.state == "connecting" && seen.problem.is_some() { "offline" } else { seen.state }
+}
+
 fn note(status: &mut BrokerStatus, seen: &UplinkView) {
-    status.state = seen.state.to_owned();
+    status.state = shown(seen).to_owned();
     status.reason = seen.problem.as_ref().map(|p| format!("{} {}", p.sentence, p.remedy));
 }
 

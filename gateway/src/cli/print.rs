@@ -179,6 +179,9 @@ mod tests {
         assert_eq!(cell(None), "-");
         assert_eq!(cell(Some(&json!(true))), "yes");
         assert_eq!(cell(Some(&json!(["22:00", "07:00"]))), "22:00, 07:00");
+        let owners = json!([{"patient": "p-1", "slot": null}, {"patient": "p-2", "slot": 1}]);
+        assert_eq!(cell(Some(&owners)), "patient p-1; patient p-2, slot 1");
+        assert_eq!(cell(Some(&json!({}))), "-");
         assert_eq!(cell(Some(&json!("a\u{1b}[2Jb"))), "a\u{fffd}[2Jb");
         assert_eq!(cell(Some(&json!({}))), "-");
         let owners = json!([{"patient": "p1", "slot": 1}, {"patient": "p2", "slot": null}]);

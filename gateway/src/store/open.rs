@@ -380,9 +380,13 @@ pub(super) fn findings(connection: &Connection, check: &str) -> Result<Vec<Strin
         match rows.next() {
             Ok(None) => return Ok(out),
             Ok(Some(row)) => {
-                let line: String = row.get(0)?;
-                if line != "ok" && out.len() < FINDINGS {
-                    out.push(line);
+                let text: String = row.get(0)?;
+                // One row of SQLite's may hold many lines, under a heading.
+                let lines = text.lines().filter(|l| *l != "ok" && !l.starts_with("***"));
+                for line in lines.map(|l| l.trim_end_matches('.')) {
+                    if out.len() < FINDINGS {
+                        out.push(line.to_owned());
+                    }
                 }
             }
             Err(error) => {

@@ -117,6 +117,8 @@ struct Shell {
     batch_due_ms: u64,
     written: Option<Vec<Sent>>,
     actions: Vec<Action>,
+    /// State and problem as last logged.
+    told: (&'static str, Option<&'static str>),
     stopped: bool,
 }
 
@@ -155,6 +157,7 @@ impl Shell {
             batch_due_ms: u64::MAX,
             written: None,
             actions: Vec::new(),
+            told: ("", None),
             stopped: false,
         }
     }
@@ -270,7 +273,6 @@ impl Shell {
 
     async fn feed(&mut self, event: Event) -> Result<(), UplinkError> {
         let now = self.now();
-        let before = self.machine.view().state;
         let mut actions = std::mem::take(&mut self.actions);
         self.machine.step(&now, event, &mut actions);
         for action in actions.drain(..) {
@@ -278,7 +280,11 @@ impl Shell {
         }
         self.actions = actions;
         let view = self.machine.view();
-        if view.state != before {
+        // One line for an outage, not two for every attempt to end it.
+        let now_told = (view.state, view.problem.as_ref().map(|problem| problem.word));
+        let is_retry = view.state == "connecting" && view.problem.is_some();
+        if now_told != self.told && !is_retry {
+            self.told = now_told;
             match &view.problem {
                 Some(problem) => tracing::warn!(state = view.state, %problem, "uplink"),
                 None => tracing::info!(state = view.state, "uplink"),
