@@ -356,6 +356,12 @@ impl Tx<'_> {
     ) -> Result<Result<T, E>, StoreError> {
         self.transaction.execute_batch("savepoint attempt")?;
         let outcome = work(self);
+        if self.transaction.is_autocommit() {
+            // Out of space in the middle of a statement: SQLite took the whole transaction back, and
+            // the savepoint with it.
+            let full = ffi::Error::new(ffi::SQLITE_FULL);
+            return Err(StoreError::from(rusqlite::Error::SqliteFailure(full, None)));
+        }
         if outcome.is_err() {
             self.transaction.execute_batch("rollback to attempt")?;
         }
