@@ -10,6 +10,8 @@
 
 pub mod clock;
 
+pub mod requests;
+
 pub mod radio;
 
 pub mod intake;

@@ -6,8 +6,10 @@
 //! up to it and answers `reached`, so ten weeks pass as fast as the machine allows and always the
 //! same way.
 
+pub mod air;
+pub mod drivers;
 pub mod household;
-
+pub mod profile;
 pub mod simulated;
 
 use serde::{Deserialize, Serialize};
