@@ -11,6 +11,7 @@ pub mod drivers;
 pub mod household;
 pub mod profile;
 pub mod simulated;
+pub mod watch;
 
 use serde::{Deserialize, Serialize};
 
