@@ -7,6 +7,7 @@
 //! same way.
 
 pub mod air;
+pub mod conversation;
 pub mod drivers;
 pub mod household;
 pub mod profile;
