@@ -9,6 +9,7 @@
 pub mod air;
 pub mod conversation;
 pub mod drivers;
+pub mod enrol;
 pub mod household;
 pub mod profile;
 pub mod simulated;
