@@ -28,6 +28,7 @@ pub mod patient;
 pub mod plan;
 pub mod probe;
 pub mod prompt;
+pub mod radio;
 pub mod retention;
 mod salvage;
 pub mod task;

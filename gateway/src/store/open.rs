@@ -36,6 +36,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001_path.sql")),
     M::up(include_str!("migrations/0002_custody.sql")),
     M::up(include_str!("migrations/0003_retention.sql")),
+    M::up(include_str!("migrations/0004_radio.sql")),
 ];
 
 /// The schema version this program writes.

@@ -175,7 +175,7 @@ fn the_settings_that_custody_rests_on_are_in_force() {
         ("synchronous", "Integer(2)"),
         ("foreign_keys", "Integer(1)"),
         ("application_id", "Integer(1215460456)"),
-        ("user_version", "Integer(3)"),
+        ("user_version", "Integer(4)"),
         ("wal_autocheckpoint", "Integer(0)"),
         ("journal_size_limit", "Integer(16777216)"),
     ] {
@@ -191,7 +191,7 @@ fn a_newer_schema_is_refused_with_both_numbers_and_left_alone() {
     store.connection_for_faults().pragma_update(None, "user_version", 99).unwrap();
     drop(store);
     let error = Store::open(&StoreOptions { salvage: true, ..options }).unwrap_err().to_string();
-    assert!(error.contains("schema 99") && error.contains("up to 3"), "{error}");
+    assert!(error.contains("schema 99") && error.contains("up to 4"), "{error}");
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn an_older_schema_is_migrated_with_its_rows() {
     old.execute_batch("insert into counter values ('kept', 7)").unwrap();
     drop(old);
     let error = Reader::open(&options.path).unwrap_err();
-    assert!(matches!(error, StoreError::Older { found: 1, known: 3, .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Older { found: 1, known: 4, .. }), "{error:?}");
     let store = Store::open(&options).unwrap();
     let reader = store.reader().unwrap();
     assert_eq!(counter::get(&reader, "kept").unwrap(), 7);
@@ -402,9 +402,12 @@ fn rubbish_instead_of_a_database_is_moved_aside_only_when_asked_to() {
 
 #[test]
 fn a_damaged_mark_on_our_own_tables_is_damage_and_nobody_elses_file() {
-    for (mark, octet, bit) in
-        [("application id", 68, 1), ("schema version", 63, 1), ("schema version", 63, 0)]
-    {
+    for (mark, octet, bits) in [
+        ("application id", 68, &[1][..]),
+        ("schema version", 63, &[2, 1]),
+        ("schema version", 63, &[2, 0]),
+        ("schema version", 63, &[2]),
+    ] {
         let (_folder, options) = folder();
         let mut store = Store::open(&options).unwrap();
         fill(&mut store, 0..5);
@@ -412,8 +415,10 @@ fn a_damaged_mark_on_our_own_tables_is_damage_and_nobody_elses_file() {
         for end in ["-wal", "-shm"] {
             let _ = std::fs::remove_file(open::beside(&options.path, end));
         }
-        // Schema 3 becomes 1 or 2; `H` of the application id becomes another letter.
-        flip(&options.path, octet, bit);
+        // Schema 4 becomes 2, 1 or 0; `H` of the application id becomes another letter.
+        for bit in bits {
+            flip(&options.path, octet, *bit);
+        }
         let error = Store::open(&options).unwrap_err();
         assert!(matches!(error, StoreError::Damaged { .. }), "{mark}: {error:?}");
         let options = StoreOptions { salvage: true, now_s: 3, ..options };
