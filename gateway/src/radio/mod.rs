@@ -7,9 +7,13 @@
 //! same way.
 
 pub mod air;
+pub mod bluez_error;
+pub mod central;
 pub mod drivers;
 pub mod household;
+pub mod pairing;
 pub mod profile;
+pub mod rfkill;
 pub mod simulated;
 
 use serde::{Deserialize, Serialize};
