@@ -7,3 +7,4 @@ mod killed;
 mod process;
 mod second_opinion;
 mod simulator;
+mod transcripts;
