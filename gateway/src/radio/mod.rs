@@ -14,6 +14,7 @@ pub mod household;
 pub mod pairing;
 pub mod profile;
 pub mod rfkill;
+pub mod security;
 pub mod simulated;
 
 use serde::{Deserialize, Serialize};
