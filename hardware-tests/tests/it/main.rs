@@ -3,6 +3,7 @@
 
 mod damage;
 mod disk;
+mod fake_bluez;
 mod killed;
 mod process;
 mod second_opinion;
