@@ -1,5 +1,6 @@
 -- What the radio knows of a device: which model profile it has, its bond, its clock, the records it says
 -- it holds, and how its last sessions went. A device that no radio has met has no row here.
+alter table device add column alias text;       -- what people call it here; never a person's name
 create table device_radio (
     device             text primary key references device (id),
     profile            text,                    -- id of its model profile; null: recognised when it is met
