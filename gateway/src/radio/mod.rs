@@ -7,10 +7,17 @@
 //! same way.
 
 pub mod air;
+pub mod conversation;
+pub mod bluez_error;
+pub mod central;
 pub mod drivers;
+pub mod enrol;
 pub mod household;
+pub mod pairing;
 pub mod profile;
+pub mod rfkill;
 pub mod simulated;
+pub mod watch;
 
 use serde::{Deserialize, Serialize};
 
