@@ -336,7 +336,7 @@ pub fn journal(q: &impl Queries) -> Result<JournalStatus, StoreError> {
 }
 
 /// Words of a device's state that pass by themselves.
-const PASSING: &str = "'new', 'ok', 'out_of_range', 'not_heard', 'not_connected', 'timeout', \
+const PASSING: &str = "'new', 'ok', 'out_of_range', 'unreachable', 'not_paired', 'not_heard', 'not_connected', 'timeout', \
      'disconnected', 'busy', 'att_error', 'other'";
 
 /// Devices in use with which no session succeeds until a person does something.

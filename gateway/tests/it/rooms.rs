@@ -34,7 +34,8 @@ const MAY_IMPORT: [(&str, &[&str]); 20] = [
     ("gatt_json", &[]),
     ("writer", &["control", "intake", "path"]),
     // Radio hands arrivals to the writer and gets its acknowledgements.
-    ("radio", &["writer"]),
+    // What it is asked, and what it tells meanwhile.
+    ("radio", &["requests", "writer"]),
     // The handle of the radio's task, and plain data.
     ("requests", &[]),
     // Recorded lines are decoded where radio's octets are.

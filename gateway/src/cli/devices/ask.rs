@@ -5,6 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -14,6 +15,9 @@ use super::super::print::{self, Format};
 use super::talk::{Act, Talk};
 use crate::control::query::{Answer, Request};
 use crate::requests::{PersonSays, RadioAnswer, RadioRequest, Told};
+
+/// Between two questions that brought no news.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Asks the radio once.
 ///
@@ -104,6 +108,10 @@ impl Leading<'_> {
             after = lines.iter().map(|told| told.n).fold(after, u64::max);
             if talk.waits() {
                 self.typed(talk)?;
+            }
+            if lines.is_empty() {
+                // The radio waits for news itself; one that does not is not asked without a pause.
+                std::thread::sleep(PAUSE);
             }
         }
     }
@@ -263,3 +271,6 @@ impl Screen {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,6 +62,8 @@ pub(super) fn state(word: &str) -> String {
         "ok" => "At its last meeting all was well.".to_owned(),
         "new" => "The radio has not met it yet.".to_owned(),
         "out_of_range" => "It is out of reach, or asleep.".to_owned(),
+        "unreachable" => "It is heard, but does not let itself be connected.".to_owned(),
+        "not_paired" => "It is listed, but not paired.".to_owned(),
         code => match fault(code) {
             Some(fault) => fault.sentence(),
             None => format!("The last session failed: {}.", code.replace('_', " ")),
@@ -73,6 +75,8 @@ pub(super) fn state(word: &str) -> String {
 pub(super) fn next(word: &str) -> Option<&'static str> {
     match word {
         "ok" | "new" | "out_of_range" => None,
+        "unreachable" => Some(Fault::NotConnected.next()),
+        "not_paired" => Some(Fault::PairingNeeded.next()),
         code => {
             Some(fault(code).map_or("Look for the reason: hearth devices doctor.", |f| f.next()))
         }

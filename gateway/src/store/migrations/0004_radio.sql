@@ -9,7 +9,7 @@ create table device_radio (
     authenticated      integer,                 -- 1 protected against a man in the middle
     key_octets         integer,
     bonded_ms          integer,                 -- when the bond was last made or found gone
-    state              text not null default 'new',  -- 'new' | 'ok' | 'bond_lost' | 'out_of_range' | code of a fault
+    state              text not null default 'new',  -- 'new' | 'ok' | 'not_paired' | 'bond_lost' | 'unreachable' | code of a fault
     state_ms           integer,                 -- since when
     clock_before_s     integer,                 -- seconds it was behind our clock; negative: ahead
     clock_set          integer,                 -- 1 it was set then

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Check, problem, unknown, well};
 use crate::control::socket::group_id;
 use crate::radio::air::Fault;
+use crate::radio::rfkill;
 
 /// The adapter that is looked for where no settings name one.
 pub(super) const FIRST: &str = "hci0";
@@ -90,24 +91,9 @@ impl Machine {
     }
 
     fn rfkill(&self, adapter: &str) -> Check {
-        let text = |folder: &Path, file: &str| {
-            fs::read_to_string(folder.join(file)).unwrap_or_default().trim().to_owned()
-        };
-        let (mut soft, mut hard) = (false, false);
-        for entry in fs::read_dir(self.at("sys/class/rfkill")).into_iter().flatten().flatten() {
-            let switch = entry.path();
-            let name = text(&switch, "name");
-            // An adapter's own switch, or a machine's for all of them.
-            if text(&switch, "type") == "bluetooth" && (name == adapter || !name.starts_with("hci"))
-            {
-                soft |= text(&switch, "soft") == "1";
-                hard |= text(&switch, "hard") == "1";
-            }
-        }
-        if soft || hard {
-            of_fault("rfkill", &Fault::Blocked(hard))
-        } else {
-            well("rfkill", "No switch holds Bluetooth off.")
+        match rfkill::blocked(&self.at("sys/class/rfkill"), adapter) {
+            Some(fault) => of_fault("rfkill", &fault),
+            None => well("rfkill", "No switch holds Bluetooth off."),
         }
     }
 
@@ -180,6 +166,8 @@ fn everybody_may(policy: &str) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::path::Path;
+
     use super::*;
 
     fn put(root: &Path, file: &str, text: &str) {
