@@ -44,7 +44,8 @@ pub enum RadioRequest {
 pub struct PairRequest {
     /// Its address; absent: the first one heard that is in pairing mode and not yet on the roster.
     pub address: Option<String>,
-    /// The device id under which its readings are kept; it stands on the roster already, with this address.
+    /// The device id under which its readings are kept: as it stands on the roster with this address, or
+    /// as it is put there once it is paired; absent: one is made up.
     pub device: Option<String>,
     /// Profile id; absent: recognised by what it announces.
     pub profile: Option<String>,
@@ -251,6 +252,12 @@ pub struct RadioHealth {
     pub library_panics: u64,
     /// Devices refused because their link was not encrypted.
     pub refused_links: u64,
+    /// Our pairing agent is the one that BlueZ asks; absent: not known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub agent_default: Option<bool>,
+    /// Addresses of devices of which a key is here; absent: not known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bonds: Option<Vec<String>>,
 }
 
 /// What the radio answers.

@@ -7,9 +7,9 @@
 //! same way.
 
 pub mod air;
-pub mod conversation;
 pub mod bluez_error;
 pub mod central;
+pub mod conversation;
 pub mod drivers;
 pub mod enrol;
 pub mod household;

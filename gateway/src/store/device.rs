@@ -13,6 +13,8 @@ pub struct Device {
     pub id: String,
     /// `glucose_meter`, `blood_pressure_cuff`, `weight_scale`, …
     pub kind: String,
+    /// What people call it here; never a person's name.
+    pub alias: Option<String>,
     /// Model name.
     pub model: Option<String>,
     /// Bluetooth address.
@@ -43,6 +45,7 @@ impl Device {
         Self {
             id: id.into(),
             kind: kind.into(),
+            alias: None,
             model: None,
             address: None,
             zone: None,
@@ -75,7 +78,7 @@ pub struct Owner {
 
 const COLUMNS: &str =
     "id, kind, model, address, zone, expected_interval_s, added_ms, battery_percent,
-    clock_trust, last_seen_ms, records_reported, last_sequence, retired_ms";
+    clock_trust, last_seen_ms, records_reported, last_sequence, retired_ms, alias";
 
 fn read(row: &Row<'_>) -> Result<Device, rusqlite::Error> {
     let time = |ms: Option<i64>| ms.map(UnixMillis::from_millis);
@@ -93,6 +96,7 @@ fn read(row: &Row<'_>) -> Result<Device, rusqlite::Error> {
         records_reported: row.get(10)?,
         last_sequence: row.get(11)?,
         retired: time(row.get(12)?),
+        alias: row.get(13)?,
     })
 }
 
@@ -104,14 +108,16 @@ pub fn put(tx: &Tx<'_>, d: &Device) -> Result<(), StoreError> {
     tx.transaction
         .prepare_cached(
             "insert into device (id, kind, model, address, zone, expected_interval_s, added_ms,
-               battery_percent, clock_trust, last_seen_ms, records_reported, last_sequence, retired_ms)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+               battery_percent, clock_trust, last_seen_ms, records_reported, last_sequence, retired_ms,
+               alias)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
              on conflict (id) do update set kind = excluded.kind, model = excluded.model,
                address = excluded.address, zone = excluded.zone,
                expected_interval_s = excluded.expected_interval_s,
                battery_percent = excluded.battery_percent, clock_trust = excluded.clock_trust,
                last_seen_ms = excluded.last_seen_ms, records_reported = excluded.records_reported,
-               last_sequence = excluded.last_sequence, retired_ms = excluded.retired_ms",
+               last_sequence = excluded.last_sequence, retired_ms = excluded.retired_ms,
+               alias = excluded.alias",
         )?
         .execute(params![
             d.id,
@@ -127,6 +133,7 @@ pub fn put(tx: &Tx<'_>, d: &Device) -> Result<(), StoreError> {
             d.records_reported,
             d.last_sequence,
             d.retired.map(UnixMillis::millis),
+            d.alias,
         ])?;
     Ok(())
 }

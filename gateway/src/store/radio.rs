@@ -3,7 +3,6 @@
 
 use hearth_shared::time::UnixMillis;
 use rusqlite::{OptionalExtension, Row, params};
-use serde::Serialize;
 
 use super::{Queries, StoreError, Tx};
 use crate::uplink::message::Lane;
@@ -24,7 +23,8 @@ pub struct DeviceBriefing {
     pub kind: String,
     /// Id of its model profile; `None`: to be recognised.
     pub profile: Option<String>,
-    /// Highest record number in the journal, of the numbering in use.
+    /// Number of the record that came last into the journal, of the numbering in use. Devices send
+    /// in the order of their numbers; of one that does not, records come twice, and none is left out.
     pub cursor: Option<u16>,
     /// User slots with their consent codes.
     pub consents: Vec<(u8, u16)>,
@@ -43,8 +43,9 @@ pub fn briefing(q: &impl Queries, address: &str) -> Result<Option<DeviceBriefing
         .connection()
         .prepare_cached(
             "select d.id, d.kind, r.profile, r.bonded, coalesce(r.state, 'new'),
-               (select max(o.sequence) from observation o where o.device = d.id
-                 and o.sequence is not null and o.journal_seq > coalesce(r.epoch_journal_seq, 0))
+               (select o.sequence from observation o where o.device = d.id
+                 and o.sequence is not null and o.journal_seq > coalesce(r.epoch_journal_seq, 0)
+                 order by o.journal_seq desc limit 1)
              from device d left join device_radio r on r.device = d.id
              where d.address = upper(?1) and d.retired_ms is null",
         )?
@@ -197,8 +198,7 @@ pub fn sequence_reset(tx: &Tx<'_>, device: &str) -> Result<(), StoreError> {
 }
 
 /// How a session ended. The codes are stored; never renumber.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum How {
     /// Everything new was taken.
@@ -347,11 +347,10 @@ fn column_of(characteristic: u16) -> Option<&'static str> {
     })
 }
 
-/// The radio's row of a device, as people and programs read it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// The radio's row of a device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceRadio {
     /// Device id.
-    #[serde(skip)]
     pub device: String,
     /// Id of its model profile.
     pub profile: Option<String>,
@@ -473,7 +472,7 @@ pub fn sessions(q: &impl Queries, device: &str, most: u32) -> Result<Vec<Session
 
 /// What a device says it holds, beside what is here and what has gone on: one record is one raw row,
 /// however many values it has.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Completeness {
     /// Records it said it holds.
     pub held: Option<u32>,

@@ -34,7 +34,8 @@ const MAY_IMPORT: [(&str, &[&str]); 20] = [
     ("gatt_json", &[]),
     ("writer", &["control", "intake", "path"]),
     // Radio hands arrivals to the writer and gets its acknowledgements.
-    ("radio", &["writer"]),
+    // What it is asked, and what it tells meanwhile.
+    ("radio", &["requests", "writer"]),
     // The handle of the radio's task, and plain data.
     ("requests", &[]),
     // Recorded lines are decoded where radio's octets are.
@@ -60,7 +61,8 @@ const MAY_IMPORT: [(&str, &[&str]); 20] = [
     // The path joins the rooms that share one transaction.
     ("path", &["intake", "assess", "outreach", "control", "programme", "store"]),
     ("uplink", &["store"]),
-    ("control", &["assess::days", "outreach", "store"]),
+    // What is asked of the radio is carried; a device is called nobody's name, as an id in a file.
+    ("control", &["assess::days", "config::looks_like_a_name", "outreach", "requests", "store"]),
     ("replay", &["assess::series", "control", "intake", "path", "programme", "store"]),
     ("exchange", &["assess", "programme"]),
     // Both ask one question of a file: the group's number, and how an error reads without its chain.
@@ -90,6 +92,8 @@ const MAY_NAME: [(&str, &[&str]); 23] = [
         &[
             "app",
             "cli/consume",
+            // Ctrl-C closes the pairing window.
+            "cli/devices/ask.rs",
             "json_lines.rs",
             "writer.rs",
             "requests.rs",
@@ -107,7 +111,7 @@ const MAY_NAME: [(&str, &[&str]); 23] = [
     ),
     ("SystemTime", &["clock.rs"]),
     // Durations on a monotonic clock, for the log, for `uptime` and for the consumer's patience.
-    ("Instant", &["clock.rs", "app", "cli/consume"]),
+    ("Instant", &["clock.rs", "app", "cli/consume", "cli/devices/scan.rs"]),
     ("bluer", &[]),
     ("btleplug", &["radio/central.rs"]),
     // The error inside btleplug's: its own does not tell what BlueZ said.

@@ -339,3 +339,47 @@ fn a_pause_or_the_end_of_a_plan_takes_its_nudges_back() {
         assert!(page.rows.iter().any(|row| row.kind == "prompt" && row.tombstone), "{name}");
     }
 }
+
+#[test]
+fn a_device_is_called_what_it_is_and_nobodys_name() {
+    let mut desk = Desk::new("alias");
+    desk.done("patient_add", r#"{"id":"p1","name":"Ana Ruiz"}"#);
+    desk.done("device_add", r#"{"id":"cuff-1","kind":"blood_pressure_cuff"}"#);
+    desk.done("device_edit", r#"{"id":"cuff-1","alias":" blue cuff ","profile":"example-one"}"#);
+    let row = desk
+        .store
+        .transaction(|tx| {
+            crate::store::listing::show(tx, crate::control::query::Listing::Devices, "cuff-1")
+        })
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (row["alias"].as_str(), row["profile"].as_str()),
+        (Some("blue cuff"), Some("example-one"))
+    );
+    desk.refused(
+        "device_edit",
+        r#"{"id":"cuff-1","alias":"Anna Schmidt"}"#,
+        "looks like a person's name",
+    );
+    desk.refused("device_edit", r#"{"id":"cuff-1","alias":"cuff of ruiz"}"#, "is a patient's name");
+    desk.refused("device_edit", r#"{"id":"cuff-1","profile":"Example One"}"#, "does not fit");
+    desk.done("device_edit", r#"{"id":"cuff-1","alias":""}"#);
+    let device =
+        desk.store.transaction(|tx| crate::store::device::get(tx, "cuff-1")).unwrap().unwrap();
+    assert_eq!(device.alias, None);
+}
+
+#[test]
+fn a_retired_device_gives_its_address_up_and_one_in_use_does_not() {
+    let mut desk = Desk::new("address");
+    let add = |id: &str| {
+        format!(r#"{{"id":"{id}","kind":"weight_scale","address":"c0:ff:ee:00:00:01"}}"#)
+    };
+    desk.done("device_add", &add("scale-1"));
+    desk.refused("device_add", &add("scale-2"), "belongs to the device scale-1");
+    desk.done("device_close", r#"{"id":"scale-1"}"#);
+    desk.done("device_add", &add("scale-2"));
+    let at = |tx: &Tx<'_>| crate::store::radio::briefing(tx, "C0:FF:EE:00:00:01");
+    assert_eq!(desk.store.transaction(at).unwrap().unwrap().device, "scale-2");
+}

@@ -1,5 +1,6 @@
 -- What the radio knows of a device: which model profile it has, its bond, its clock, the records it says
 -- it holds, and how its last sessions went. A device that no radio has met has no row here.
+alter table device add column alias text;       -- what people call it here; never a person's name
 create table device_radio (
     device             text primary key references device (id),
     profile            text,                    -- id of its model profile; null: recognised when it is met
@@ -8,7 +9,7 @@ create table device_radio (
     authenticated      integer,                 -- 1 protected against a man in the middle
     key_octets         integer,
     bonded_ms          integer,                 -- when the bond was last made or found gone
-    state              text not null default 'new',  -- 'new' | 'ok' | 'bond_lost' | 'out_of_range' | code of a fault
+    state              text not null default 'new',  -- 'new' | 'ok' | 'not_paired' | 'bond_lost' | 'unreachable' | code of a fault
     state_ms           integer,                 -- since when
     clock_before_s     integer,                 -- seconds it was behind our clock; negative: ahead
     clock_set          integer,                 -- 1 it was set then

@@ -81,17 +81,20 @@ fn brief(store: &Store) -> DeviceBriefing {
 }
 
 #[test]
-fn the_cursor_is_the_highest_number_in_the_journal_and_a_reset_forgets_it() {
+fn the_cursor_is_the_number_that_came_last_and_a_reset_forgets_it() {
     let (_folder, mut store) = store();
     assert_eq!(brief(&store).cursor, None);
-    write(&mut store, |tx| records(tx, [7, 9, 8]));
+    write(&mut store, |tx| records(tx, [7, 8, 9]));
     assert_eq!(brief(&store).cursor, Some(9));
     write(&mut store, |tx| sequence_reset(tx, "meter-1"));
     assert_eq!(brief(&store).cursor, None);
     write(&mut store, |tx| records(tx, [1, 2]));
     assert_eq!(brief(&store).cursor, Some(2));
+    // Numbers begin again at 0 behind the highest.
+    write(&mut store, |tx| records(tx, [65_534, 65_535, 0]));
+    assert_eq!(brief(&store).cursor, Some(0));
     let all = completeness(&store.reader().unwrap(), "meter-1", &[]).unwrap();
-    assert_eq!((all.collected, all.resets), (5, 1));
+    assert_eq!((all.collected, all.resets), (8, 1));
 }
 
 #[test]

@@ -1,0 +1,328 @@
+//! `hearth devices certify`: a scripted session with a device on the table becomes a model file and a
+//! report.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use toml::Table;
+
+use super::super::client::{Daemon, internal};
+use super::super::exit::{Exit, Failure};
+use super::super::print::{self, Format};
+use super::ask;
+use super::pair::Which;
+use super::talk::Learned;
+use super::words;
+use crate::radio::profile::Profile;
+use crate::requests::RadioRequest;
+
+/// Try everything with a device on the table, and write a model file and a report
+///
+/// The device is paired, asked what it offers, its clock is read and set, its records are fetched; each
+/// step passes or fails. The model file goes into the folder that `radio.models` names.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  hearth devices certify --output models/example-one.toml --report report.md\n\n\
+    Exit codes: 0 every step passed, 1 one failed"
+)]
+pub(super) struct Certify {
+    #[command(flatten)]
+    which: Which,
+    /// Id of the model [default: from maker and name]
+    #[arg(long, value_name = "ID")]
+    model_id: Option<String>,
+    /// What it is, where its services do not say: glucose_meter, blood_pressure_cuff, ...
+    #[arg(long)]
+    kind: Option<String>,
+    /// Write the model file here [default: to stdout]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write the report here, as text for people
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    #[command(flatten)]
+    format: Format,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+impl Certify {
+    pub(super) fn run(self) -> Result<Exit, Failure> {
+        super::check_id(self.which.id.as_deref())?;
+        for file in [&self.output, &self.report].into_iter().flatten() {
+            if file.exists() {
+                return Err(Failure::new(
+                    Exit::Io,
+                    format!("{} exists: nothing was overwritten", file.display()),
+                )
+                .next("name a new file, or move that one away"));
+            }
+        }
+        let mut talk = self.which.talk();
+        let first = RadioRequest::Certify(self.which.request());
+        let ended =
+            ask::converse(&self.daemon, self.format, first, &mut talk, &mut |_| Ok(Value::Null));
+        let learned = talk.learned;
+        if learned.steps.is_empty() {
+            // Nothing was tried: there is nothing to report.
+            ended?;
+            return Err(Failure::new(Exit::Negative, "No step was tried.")
+                .next("look for the reason: hearth devices doctor"));
+        }
+        let failed = count(&learned, "fail");
+        let summary = format!(
+            "{} passed, {failed} failed, {} skipped",
+            count(&learned, "pass"),
+            count(&learned, "skipped")
+        );
+        let model = self.model(&learned);
+        if let Some(file) = &self.report {
+            write(file, &report(&learned, &summary))?;
+        }
+        if let (Some(file), Ok((text, _))) = (&self.output, &model) {
+            write(file, text)?;
+        }
+        if self.format.json {
+            let model = model.as_ref().ok().map(|(_, profile)| json!(profile));
+            print::out(&format!("{}\n", json!({"summary": summary, "model": model})))?;
+        } else {
+            print::out(&format!("{summary}.\n"))?;
+            match (&self.output, &model) {
+                (None, Ok((text, _))) => print::out(&format!("\n{text}"))?,
+                (Some(file), Ok(_)) => print::out(&format!(
+                    "The model is in {}: put it into the folder that radio.models names.\n",
+                    file.display()
+                ))?,
+                (_, Err(_)) => {}
+            }
+        }
+        ended?;
+        model?;
+        Ok(if failed == 0 { Exit::Ok } else { Exit::Negative })
+    }
+
+    /// The model file, and as the gateway will read it.
+    fn model(&self, learned: &Learned) -> Result<(String, Profile), Failure> {
+        let table = table(learned, self.model_id.as_deref(), self.kind.as_deref())?;
+        let body = toml::to_string(&table).map_err(internal)?;
+        let profile = toml::from_str(&body).map_err(internal)?;
+        let head = "# Written by `hearth devices certify` from one session with one device: read each line, \
+                    and add\n# what only its manual says (users, pairing hint, whether it deletes what it has sent).\n";
+        Ok((format!("{head}{body}"), profile))
+    }
+}
+
+fn count(learned: &Learned, result: &str) -> usize {
+    learned.steps.iter().filter(|step| step.1 == result).count()
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    let made = std::fs::File::create_new(file).and_then(|mut to| to.write_all(text.as_bytes()));
+    made.map_err(|error| Failure::file("written", file, &error))
+}
+
+/// The kind of device that offers this service.
+fn kind_of(service: &str) -> Option<&'static str> {
+    Some(match service.to_uppercase().as_str() {
+        "1808" => "glucose_meter",
+        "1810" => "blood_pressure_cuff",
+        "181D" | "181B" => "weight_scale",
+        "1822" => "pulse_oximeter",
+        "1809" => "thermometer",
+        "181F" => "glucose_sensor",
+        "180D" => "heart_rate_sensor",
+        _ => return None,
+    })
+}
+
+/// What one session with a device says about its model; what is as ever is left out.
+fn table(learned: &Learned, id: Option<&str>, kind: Option<&str>) -> Result<Table, Failure> {
+    let near = learned.heard.clone().ok_or_else(|| {
+        Failure::new(Exit::Negative, "The device was not heard, so there is no model to write.")
+            .next("wake it within two metres and try again")
+    })?;
+    let says = |what: &str| learned.information.get(what).cloned();
+    let maker = says("manufacturer").unwrap_or_else(|| "unknown".to_owned());
+    let name = says("model").or_else(|| near.name.clone()).unwrap_or_else(|| "unknown".to_owned());
+    let kind = kind.or_else(|| near.services.iter().find_map(|service| kind_of(service)));
+    let kind = kind.ok_or_else(|| {
+        Failure::new(Exit::Negative, "What kind of device it is cannot be told from its services.")
+            .next("say it: --kind blood_pressure_cuff")
+    })?;
+    let id = id.map_or_else(|| slug(&format!("{maker} {name}")), str::to_owned);
+    let failed = count(learned, "fail") > 0;
+    let mut root = Table::new();
+    for (key, value) in [
+        ("id", id.as_str()),
+        ("maker", &maker),
+        ("name", &name),
+        ("kind", kind),
+        ("gatt", if failed { "quirks" } else { "standard" }),
+    ] {
+        root.insert(key.to_owned(), value.into());
+    }
+    root.insert(
+        "advertises".to_owned(),
+        advertises(&near.name, &near.services, (&maker, &name)).into(),
+    );
+    let mut bond = Table::new();
+    bond.insert(
+        "policy".to_owned(),
+        if learned.paired.is_some() { "required" } else { "none" }.into(),
+    );
+    let passkey = match (learned.shows_digits, learned.compares) {
+        (true, _) => "device_shows",
+        (false, true) => "compare",
+        (false, false) => "none",
+    };
+    bond.insert("passkey".to_owned(), passkey.into());
+    root.insert("bond".to_owned(), bond.into());
+    let mut clock = Table::new();
+    match learned.clock {
+        None => drop(clock.insert("set_by".to_owned(), "none".into())),
+        // It took the time, but not to the second.
+        Some((_, true, Some(after))) if after.abs() > 2 => {
+            clock.insert("resolution_s".to_owned(), 60.into());
+        }
+        Some(_) => {}
+    }
+    if !clock.is_empty() {
+        root.insert("clock".to_owned(), clock.into());
+    }
+    let mut records = Table::new();
+    let access = if learned.records.is_some() { "record_access" } else { "indications" };
+    records.insert("access".to_owned(), access.into());
+    root.insert("records".to_owned(), records.into());
+    if learned.slots > 0 {
+        let mut users = Table::new();
+        users.insert("slots".to_owned(), i64::from(learned.slots).into());
+        users.insert("consent".to_owned(), true.into());
+        root.insert("users".to_owned(), users.into());
+    }
+    Ok(root)
+}
+
+fn advertises(name: &Option<String>, services: &[String], (maker, model): (&str, &str)) -> Table {
+    let mut table = Table::new();
+    if let Some(name) = name {
+        // What follows the last letter is often a part of the serial number.
+        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let pattern = if stem.len() < name.len() && !stem.is_empty() {
+            format!("{stem}*")
+        } else {
+            name.clone()
+        };
+        table.insert("names".to_owned(), vec![pattern].into());
+    }
+    let known: Vec<String> = services.iter().filter(|s| kind_of(s).is_some()).cloned().collect();
+    if !known.is_empty() {
+        table.insert("services".to_owned(), known.into());
+    }
+    if maker != "unknown" {
+        table.insert("information".to_owned(), vec![maker.to_owned(), model.to_owned()].into());
+    }
+    table
+}
+
+/// An id: small letters, digits and dashes.
+fn slug(text: &str) -> String {
+    let mut id = String::new();
+    for c in text.to_lowercase().chars() {
+        if c.is_ascii_alphanumeric() {
+            id.push(c);
+        } else if !id.is_empty() && !id.ends_with('-') {
+            id.push('-');
+        }
+    }
+    id.trim_end_matches('-').chars().take(64).collect()
+}
+
+fn report(learned: &Learned, summary: &str) -> String {
+    let name = learned.heard.as_ref().and_then(|near| near.name.clone()).unwrap_or_default();
+    let mut text = format!("# Certification: {}\n\n{summary}\n\n", print::printable(&name));
+    for (what, text_of) in &learned.information {
+        text.push_str(&format!("- {what}: {}\n", print::printable(text_of)));
+    }
+    text.push_str(&format!("- values: {}\n\n", words::count(u64::from(learned.values), "value")));
+    text.push_str("| step | result | detail |\n|---|---|---|\n");
+    for (what, result, detail) in &learned.steps {
+        let cell = |text: &str| print::printable(text).replace('|', "/");
+        text.push_str(&format!("| {} | {result} | {} |\n", cell(what), cell(detail)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use crate::requests::NearDevice;
+
+    fn learned() -> Learned {
+        Learned {
+            heard: Some(NearDevice {
+                address: "C0:FF:EE:00:00:01".to_owned(),
+                name: Some("Meter+01234567".to_owned()),
+                profile: None,
+                model: None,
+                services: vec!["1808".to_owned(), "180A".to_owned()],
+                rssi: Some(-50),
+                heard_s_ago: 0,
+                bonded: false,
+                device: None,
+            }),
+            paired: Some(("yes".to_owned(), "yes".to_owned())),
+            shows_digits: true,
+            information: [("manufacturer", "Example Ltd."), ("model", "One")]
+                .map(|(what, text)| (what.to_owned(), text.to_owned()))
+                .into(),
+            clock: Some((130, true, Some(20))),
+            records: Some(3),
+            steps: vec![
+                ("pair".to_owned(), "pass".to_owned(), String::new()),
+                ("records | all".to_owned(), "pass".to_owned(), "3 of 3".to_owned()),
+            ],
+            ..Learned::default()
+        }
+    }
+
+    #[test]
+    fn a_session_becomes_a_model_that_the_gateway_reads() {
+        let table = table(&learned(), None, None).unwrap();
+        let profile: Profile = toml::from_str(&toml::to_string(&table).unwrap()).unwrap();
+        assert_eq!(
+            (profile.id.as_str(), profile.kind.as_str()),
+            ("example-ltd-one", "glucose_meter")
+        );
+        assert_eq!(profile.advertises.names, ["Meter+*"]);
+        assert_eq!(profile.advertises.services, ["1808"]);
+        assert_eq!(profile.bond.passkey, crate::radio::profile::Passkey::DeviceShows);
+        assert_eq!(profile.records.access, crate::radio::profile::Access::RecordAccess);
+        assert_eq!(
+            (profile.clock.resolution_s, profile.gatt),
+            (60, crate::radio::profile::Gatt::Standard)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_asked_for() {
+        let mut unheard = learned();
+        unheard.heard = None;
+        assert!(table(&unheard, None, None).is_err());
+        let mut odd = learned();
+        odd.heard.as_mut().unwrap().services = vec!["FFF0".to_owned()];
+        assert!(table(&odd, None, None).unwrap_err().next.unwrap().contains("--kind"));
+        assert_eq!(
+            table(&odd, Some("x-1"), Some("thermometer")).unwrap()["id"].as_str(),
+            Some("x-1")
+        );
+    }
+
+    #[test]
+    fn the_report_has_each_step_and_no_address() {
+        let text = report(&learned(), "2 passed, 0 failed, 0 skipped");
+        assert!(text.contains("| records / all | pass | 3 of 3 |"), "{text}");
+        assert!(text.contains("- manufacturer: Example Ltd.") && !text.contains("C0:FF"), "{text}");
+    }
+}
