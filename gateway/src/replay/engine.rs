@@ -10,9 +10,9 @@ use crate::control::execute::Origin;
 use crate::control::{Command, Verb};
 use crate::intake::{Arrival, LineFormat, LinkSecurity, Outcome, Payload};
 use crate::path::{Path, PathSettings};
+use crate::store::outbox_page::{Fetch, Row};
 use crate::store::{Store, StoreError, outbox};
 use crate::uplink::message::Lane;
-use crate::uplink::source::{Fetch, Row};
 
 use super::plans::Plans;
 use super::run::RunError;

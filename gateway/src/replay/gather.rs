@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::patient::{AlertMark, Course, Level, Point, PromptMark, Shown, TaskMark, VerdictMark};
+use crate::store::outbox_page::Row;
 use crate::uplink::message::{self, Body};
-use crate::uplink::source::Row;
 
 /// What the plan looks at, as far as a drawing needs it.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 
 use hearth_gateway::path::Path;
+use hearth_gateway::store::outbox_page::Fetch;
 use hearth_gateway::store::{Reader, Store, StoreError, StoreOptions, audit, journal, outbox};
 use hearth_gateway::uplink::message::Lane;
-use hearth_gateway::uplink::source::Fetch;
 use hearth_hardware_tests::simulator::dice::Dice;
 use hearth_hardware_tests::simulator::gateway::{START_MS, household, settings};
 use hearth_hardware_tests::simulator::home;

@@ -3,9 +3,9 @@ use super::*;
 use crate::outreach::tests::{PROGRAMME, now_at, with_context};
 use crate::store::journal::{self, Kind, RowOutcome};
 use crate::store::outbox;
+use crate::store::outbox_page::Fetch;
 use crate::store::{Store, patient as patients, task};
 use crate::uplink::message::Lane;
-use crate::uplink::source::Fetch;
 
 /// Takes everything and remembers it.
 #[derive(Default)]
