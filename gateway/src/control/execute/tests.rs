@@ -140,6 +140,13 @@ fn what_cannot_be_is_refused_with_a_plain_sentence() {
         r#"{"id":"x","patient":"p1","programme":"fasting-glucose6w"}"#,
         "fasting-glucose-6w?",
     );
+    for start in ["9999-12-31", "1970-01-01"] {
+        desk.refused(
+            "plan_assign",
+            &format!(r#"{{"id":"x","patient":"p1","programme":"{PROGRAMME}","start":"{start}"}}"#),
+            &format!("The start {start} is more than a year away"),
+        );
+    }
     desk.refused("alert_acknowledge", r#"{"patient":"p1","rule":"g1","by":"staff"}"#, "G1?");
     desk.refused("need_book", r#"{"id":"n1"}"#, "UUIDs");
 }
