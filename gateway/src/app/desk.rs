@@ -17,13 +17,13 @@ use crate::control::execute::Origin;
 use crate::control::query::{Answer, List, Listing, Request};
 use crate::control::socket::Answers;
 use crate::control::status::{
-    BrokerStatus, ClockStatus, DiskStatus, JournalStatus, LaneStatus, RadioStatus, SilentDevice,
-    StatusReport,
+    BrokerStatus, ClockStatus, CommandStatus, DiskStatus, JournalStatus, LaneStatus, RadioStatus,
+    SilentDevice, StatusReport,
 };
 use crate::control::{Command, Verb};
 use crate::programme::Library;
 use crate::radio::simulated::RadioState;
-use crate::store::{Reader, StoreError, backup, listing};
+use crate::store::{Reader, StoreError, backup, command, listing};
 use crate::writer::{WriteError, Writer};
 
 /// Rows with their readings and rules in words.
@@ -77,7 +77,7 @@ pub(super) struct Desk {
 }
 
 /// What the database says of the status, read in one go.
-type Counts = (Vec<LaneStatus>, JournalStatus, Vec<SilentDevice>);
+type Counts = (Vec<LaneStatus>, JournalStatus, CommandStatus, Vec<SilentDevice>);
 
 impl Answers for Desk {
     async fn answer(&self, request: Request) -> Answer {
@@ -116,10 +116,11 @@ impl Desk {
             Ok((
                 listing::backlog(reader)?,
                 listing::journal(reader)?,
+                command::counts(reader)?,
                 listing::silent_devices(reader, now)?,
             ))
         });
-        let (backlog, journal, silent) = counts.await?;
+        let (backlog, journal, commands, silent) = counts.await?;
         Ok(StatusReport {
             gateway: self.config.gateway.id.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -129,6 +130,7 @@ impl Desk {
             broker: self.broker.borrow().clone(),
             backlog,
             journal,
+            commands,
             disk: self.disk(),
             silent,
         })

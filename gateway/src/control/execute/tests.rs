@@ -88,6 +88,8 @@ fn each_id_is_executed_once_and_answered_the_same() {
     assert_eq!(desk.send(&add, Origin::Mqtt), first);
     assert_eq!(desk.heard.0, [("p1".to_owned(), LiveEvent::Settings)]);
     desk.refused("patient_add", ANA, "listed already");
+    let counted = desk.store.transaction(|tx| crate::store::command::counts(tx)).unwrap();
+    assert_eq!((counted.done, counted.refused), (1, 1), "a repetition counts once");
 }
 
 #[test]
