@@ -16,7 +16,7 @@ pub(crate) struct Home {
 
 /// Runs something with the built-in texts and programmes.
 pub(crate) fn with_context<T>(work: impl FnOnce(&Context<'_>) -> T) -> T {
-    static DATA: std::sync::OnceLock<(Templates, Library)> = std::sync::OnceLock::new();
+    static DATA: std::sync::OnceLock<(&Templates, Library)> = std::sync::OnceLock::new();
     let (templates, programmes) =
         DATA.get_or_init(|| (Templates::builtin().unwrap(), Library::built_in()));
     work(&Context { gateway: "g1", templates, programmes })

@@ -75,7 +75,7 @@ pub struct Gateway {
     disk: MemoryDisk,
     settings: PathSettings,
     /// For opening needs.
-    pub templates: Templates,
+    pub templates: &'static Templates,
     /// The process, while it runs.
     pub process: Option<Process>,
     /// Counts processes; what was meant for an earlier one is void.
