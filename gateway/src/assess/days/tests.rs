@@ -244,7 +244,17 @@ fn silence_brings_nudges_on_day_two_and_four_and_a_nurse_on_seven() {
 
 #[test]
 fn a_day_that_ends_at_midnight_brings_its_nudge_in_the_morning_and_staff_read_no_id() {
-    let mut life = Life::new("silent_pressure", &ana());
+    midnight_grace("silent_pressure", &ana());
+}
+
+#[test]
+fn a_patient_without_quiet_hours_is_not_nudged_at_midnight_either() {
+    midnight_grace("silent_pressure_no_quiet", &Patient { quiet_min: None, ..ana() });
+}
+
+#[track_caller]
+fn midnight_grace(name: &str, patient: &Patient) {
+    let mut life = Life::new(name, patient);
     life.home.within(|tx, _| {
         let mut running = plan::get(tx, "plan1")?.unwrap();
         running.programme = "home-blood-pressure-6w".into();
