@@ -238,6 +238,39 @@ fn staff_are_told_by_the_ladder_with_a_sentence_and_without_a_name() {
 }
 
 #[test]
+fn an_alert_by_silence_tells_staff_that_no_repeat_measurement_came() {
+    let mut world = World::new();
+    // Above 400: the patient is asked to measure again within ten minutes, and does not.
+    world.one(glucose(7, 0, 410));
+    assert_eq!(world.rows("select state from alert"), ["Pending"]);
+    for after_s in [606, 606 + 905, 606 + 1806] {
+        world.path().tick(at(after_s)).unwrap();
+    }
+    let told = |world: &mut World| -> Vec<String> {
+        let bodies = world.rows("select body from outbox where kind = 'notice' order by seq");
+        let read = |body: &String| serde_json::from_str::<serde_json::Value>(body).unwrap();
+        bodies.iter().map(|body| read(body)["reason"].as_str().unwrap().to_owned()).collect()
+    };
+    let alone =
+        "Glucose 410 mg/dL, above the limit of 400 mg/dL. No repeat measurement came in time.";
+    assert_eq!(
+        told(&mut world),
+        [alone.to_owned(), format!("{alone} Nobody has acknowledged it yet.")]
+    );
+    // A reading that comes after all speaks for itself.
+    world.one(glucose(8, 2500, 420));
+    world.path().tick(at(606 + 3606)).unwrap();
+    let last = told(&mut world).pop().unwrap();
+    assert!(last.starts_with("Glucose 4"), "{last}");
+
+    let mut confirmed = World::new();
+    confirmed.one(glucose(7, 0, 410));
+    confirmed.one(glucose(8, 300, 420));
+    confirmed.path().tick(at(300 + 910)).unwrap();
+    assert!(told(&mut confirmed).iter().all(|said| !said.contains("repeat")));
+}
+
+#[test]
 fn advice_to_staff_in_the_night_says_until_when_it_waits() {
     let mut world = World::new();
     // The third low episode within a week at three in the morning in Berlin.
