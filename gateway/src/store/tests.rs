@@ -58,6 +58,7 @@ fn observation(n: u32, journal_seq: i64) -> Observation {
             meal: None,
         },
         ambiguous: true,
+        pressed: true,
         measured: UnixMillis::from_seconds(1_799_000_000 + i64::from(n)),
         offset: UtcOffsetMinutes::new(-210).unwrap(),
         clock: ClockTrust::Corrected,

@@ -118,6 +118,7 @@ fn put(tx: &Tx<'_>, value: Value, now: Now) -> Result<(), StoreError> {
         weak: false,
         reading: Reading { quantity, value: Ok(value), unit, marks: Marks::default(), meal: None },
         ambiguous: false,
+        pressed: false,
         measured: now.wall,
         offset: UtcOffsetMinutes::new(offset).unwrap(),
         clock: ClockTrust::Synchronised,
