@@ -394,7 +394,8 @@ pub struct SeriesRow {
 }
 
 /// A patient's readings of one quantity measured in `from..to`, by measured time. Rows that do not
-/// fit their checksum are left out; their numbers are the second part.
+/// fit their checksum, or of which the decision in force says that they are somebody else's, are left out;
+/// their numbers are the second part.
 ///
 /// # Errors
 /// What SQLite answered.
@@ -407,7 +408,9 @@ pub fn series(
 ) -> Result<(Vec<SeriesRow>, Vec<i64>), StoreError> {
     let sql = format!(
         "select {COLUMNS}, (select m.meal from meal_context m where m.observation_seq = o.seq
-                            order by m.journal_seq desc limit 1)
+                            order by m.journal_seq desc limit 1),
+           (select a.patient from attribution a where a.observation_seq = o.seq
+            order by a.seq desc limit 1) is ?1
          from series s join observation o on o.seq = s.observation_seq
          where s.patient = ?1 and s.quantity = ?2 and s.measured_ms >= ?3 and s.measured_ms < ?4
          order by s.measured_ms, s.observation_seq"
@@ -418,6 +421,7 @@ pub fn series(
     let (mut out, mut damaged) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
         match read(row) {
+            Ok(stored) if !row.get::<_, bool>(25)? => damaged.push(stored.seq),
             Ok(stored) => {
                 let later: Option<u8> = row.get(24)?;
                 let meal =
