@@ -120,6 +120,7 @@ fn household(config: &Config, file: &std::path::Path, text: &str) -> Result<Hous
 /// Whether the files that the configuration names can be used: programmes and household.
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
     programmes(config)?;
+    super::radio::profiles(config)?;
     let Some(file) = &config.household.file else { return Ok(()) };
     let text = crate::config::read_bounded(file).map_err(|e| Failure::file("read", file, &e))?;
     household(config, file, &text).map(drop)
