@@ -5,6 +5,7 @@
   bleak_reader.py pair   --name PREFIX --passkey-from FILE|NUMBER|order:DEVICE   (an agent on D-Bus answers)
   bleak_reader.py read   --name PREFIX --database FILE [--from-sequence N] [--window-s 5] [--consent USER:CODE] [--set-time]
   bleak_reader.py remove --name PREFIX
+  bleak_reader.py dump   --database FILE       (every value kept so far: [characteristic, octets as hex])
 
 `read` subscribes to whatever measurement the device has (2A18 and 2A34, 2A35, 2A9D and 2A9C, 2A5E), asks a glucose meter for
 the records from sequence N on, and commits every value as it arrives. Every verb prints one JSON line; its times are in
@@ -201,10 +202,16 @@ async def remove(options):
     return {"error": "not found"}
 
 
+async def dump(options):
+    database = sqlite3.connect(options.database)
+    return {"values": [[short, octets.hex()] for short, octets in database.execute(
+        "select characteristic, octets from value order by id")]}
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("verb", choices=["scan", "pair", "read", "remove"])
-    options.add_argument("--name", required=True)
+    options.add_argument("verb", choices=["scan", "pair", "read", "remove", "dump"])
+    options.add_argument("--name", default="")
     options.add_argument("--seconds", type=float, default=20)
     options.add_argument("--timeout-s", type=float, default=60)
     options.add_argument("--passkey-from", default="0")
@@ -215,7 +222,8 @@ def main():
     options.add_argument("--set-time", action="store_true")
     options = options.parse_args()
     try:
-        result = asyncio.run({"scan": scan, "pair": pair, "read": read, "remove": remove}[options.verb](options))
+        verbs = {"scan": scan, "pair": pair, "read": read, "remove": remove, "dump": dump}
+        result = asyncio.run(verbs[options.verb](options))
     except (BleakError, TimeoutError, EOFError, RuntimeError) as error:
         result = {"error": repr(error)}
     print(json.dumps(result))

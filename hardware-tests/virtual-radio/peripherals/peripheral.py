@@ -250,15 +250,30 @@ class Peripheral:
         self.note("connected", peer=str(connection.peer_address))
         connection.on("disconnection", lambda reason: self.on_disconnection(connection, reason))
         connection.on("connection_encryption_change", self.on_encryption)
-        connection.on("pairing", lambda keys: self.note("paired"))
+        connection.on("pairing", self.on_paired)
         connection.on("pairing_failure", lambda reason: self.note("pairing_failed", reason=str(reason)))
         if self.settings["unasked"]:
             self.start(self.send_unasked())
 
+    def on_paired(self, keys):
+        self.pairing = False  # One pairing, then pairing mode is over.
+        self.know_authenticated(keys)
+        self.note("paired", authenticated=bool(self.connection and self.connection.authenticated))
+        self.wake()
+
+    def know_authenticated(self, keys):
+        # Bumble takes every encrypted link for an authenticated one; what counts is how the key came about.
+        if self.connection and keys and keys.ltk:
+            self.connection.authenticated = bool(keys.ltk.authenticated)
+
     def on_encryption(self):
-        if self.connection:
-            self.note("encrypted", authenticated=bool(self.connection.authenticated))
-            self.wake()
+        async def look():
+            if connection := self.connection:
+                self.know_authenticated(await self.device.keystore.get(str(connection.peer_address)))
+                self.note("encrypted", authenticated=bool(connection.authenticated))
+                self.wake()
+
+        asyncio.get_running_loop().create_task(look())
 
     def on_subscription(self, uuid, notify, indicate):
         self.note("subscribed", characteristic=uuid, notify=notify, indicate=indicate)
