@@ -8,6 +8,7 @@
 //! - [`fake_bluez`]: a `bluetoothd` on a private bus that fails in every way that matters.
 //! - [`power_cut`]: the files as they could be found after a power cut at any moment.
 //! - [`household`]: three people with different courses, their devices, and the story of ten weeks with them.
+//! - [`virtual_radio`]: a Linux guest with a real Bluetooth stack and devices of an independent one on one emulated air.
 //! - [`simulator`]: the gateway, a broker, a consumer and homes in one process, from one seed, in virtual time.
 
 pub mod air;
@@ -23,3 +24,5 @@ pub mod household;
 pub mod power_cut;
 
 pub mod simulator;
+
+pub mod virtual_radio;
