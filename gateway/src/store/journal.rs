@@ -412,6 +412,26 @@ pub fn count_pending(q: &impl Queries) -> Result<u64, StoreError> {
     Ok(n.unsigned_abs())
 }
 
+/// The rows of a device that were quarantined for this reason, oldest first; a damaged one is left
+/// out, it is found and counted elsewhere.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn quarantined(
+    q: &impl Queries,
+    device: &str,
+    reason: &str,
+) -> Result<Vec<(i64, Arrival)>, StoreError> {
+    let sql = format!(
+        "select {COLUMNS} from journal where outcome = 3 and device = ?1 and detail = ?2
+         order by seq"
+    );
+    let mut statement = q.connection().prepare_cached(&sql)?;
+    let rows = statement.query_map(params![device, reason], |row| Ok(stored(row)))?;
+    let rows = rows.collect::<Result<Vec<_>, _>>()?.into_iter().filter_map(Result::ok);
+    Ok(rows.filter_map(|row| row.arrival.map(|arrival| (row.seq, arrival))).collect())
+}
+
 /// Lets the rows of a device that were quarantined for this reason be judged again.
 ///
 /// # Errors
