@@ -3,11 +3,11 @@
 
 use hearth_shared::assess::plausibility::{self, Plausibility};
 use hearth_shared::device::{Sequence, UserSlot};
-use hearth_shared::gatt::quirk::{Mended, Quirk};
-use hearth_shared::gatt::{self, Context, DateTime, DecodeError, Measurement};
+use hearth_shared::gatt::quirk::{self, Mended, Quirk};
+use hearth_shared::gatt::{self, Context, DateTime, DecodeError, Measurement, taidoc};
 use hearth_shared::observation::{Absent, DisplayUnit, Marks, MealContext, Quantity, Reading};
 
-use super::Payload;
+use super::{Payload, VendorProtocol};
 use crate::replay::line::{self, LineTime};
 use crate::store::observation::Standing;
 
@@ -133,6 +133,7 @@ pub fn decode(
             let line = line::decode(*format, octets).map_err(|e| format!("line: {e}"))?;
             Ok(from_line(&line))
         }
+        Payload::Vendor { protocol: VendorProtocol::Taidoc, octets } => from_taidoc(octets, quirks),
     }
 }
 
@@ -356,6 +357,37 @@ fn from_line(line: &line::LineReading) -> Content {
         base_time: Some(text),
         awaits_context: false,
     }
+}
+
+fn from_taidoc(octets: &[u8], quirks: &[Quirk]) -> Result<Content, String> {
+    let damaged = || "taidoc: the frames of this record are damaged".to_owned();
+    let record = taidoc::Record::read(octets).ok_or_else(damaged)?;
+    if quirks.contains(&Quirk::Fora2037) && record.time.and_then(DateTime::year) == Some(2037) {
+        return Err(format!("{}: {}", Quirk::Fora2037.name(), quirk::MADE_UP));
+    }
+    let readings = record.readings();
+    if readings.is_empty() {
+        return Err(format!("taidoc: nothing is known of the values of TD-{:04X}", record.model));
+    }
+    let text = record.time.map(face);
+    let stamp = record.time.and_then(DateTime::local_seconds).map_or(Stamp::None, Stamp::Local);
+    let parts = readings
+        .iter()
+        .zip(0_u8..)
+        .map(|(reading, place)| Part {
+            place,
+            reading: judge(*reading),
+            stamp,
+            device_time: text.clone(),
+        })
+        .collect();
+    Ok(Content::Readings {
+        parts,
+        slot: Slot::Unsaid,
+        sequence: None,
+        base_time: text,
+        awaits_context: false,
+    })
 }
 
 fn no_value(quantity: Quantity) -> Reading {

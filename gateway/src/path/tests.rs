@@ -562,6 +562,47 @@ fn models_that_depart_from_the_standard_are_read_as_they_mean_it() {
 }
 
 #[test]
+fn a_record_in_a_makers_own_protocol_is_read_from_its_frames() {
+    use crate::intake::VendorProtocol;
+    let mut world = World::new();
+    add_model(&mut world, "td", "taidoc");
+    // TD-4255: 2026-03-02 07:50, 101 mg/dL before a meal; the second is a record of 2037.
+    let record = |frames: &str, place| {
+        let octets = unhex(&format!("5542{frames}"));
+        let payload = Payload::Vendor { protocol: VendorProtocol::Taidoc, octets };
+        Arrival { payload, ..arrival("td", 0, Vec::new(), at(10), place) }
+    };
+    assert!(matches!(world.one(record("5125", 1)), Outcome::Quarantined { .. }), "cut off");
+    let time = |year: u16| {
+        let [low, high] = ((year - 2000) << 9 | 3 << 5 | 2).to_le_bytes();
+        let frame = hearth_shared::gatt::taidoc::response(
+            hearth_shared::gatt::taidoc::Command::RecordTime,
+            [low, high, 50, 7],
+        );
+        frame.map(|octet| format!("{octet:02x}")).concat()
+    };
+    // 101, nothing, kind 0 before a meal.
+    let value = "512665000040a5c1";
+    let outcome = world.one(record(&format!("{}{value}", time(2026)), 2));
+    assert!(matches!(outcome, Outcome::Observed { .. }), "{outcome:?}");
+    let again = world.one(record(&format!("{}{value}", time(2026)), 3));
+    assert!(matches!(again, Outcome::Duplicate { .. }), "{again:?}");
+    let made_up = world.one(record(&format!("{}{value}", time(2037)), 4));
+    assert!(
+        matches!(&made_up, Outcome::Quarantined { reason, .. } if reason.starts_with("fora_2037")),
+        "{made_up:?}"
+    );
+    let rows = world.rows("select quantity, v1, meal, device_time, weak from observation");
+    assert_eq!(rows, ["1 5606 1 2026-03-02T07:50:00 0"]);
+    // What is in the journal comes back as what it was.
+    world.crash();
+    assert_eq!(
+        world.rows("select kind, characteristic, outcome from journal order by seq"),
+        ["5 1 3", "5 1 1", "5 1 3"]
+    );
+}
+
+#[test]
 fn battery_and_clock_are_noted_on_the_device() {
     let mut world = World::new();
     assert!(matches!(
