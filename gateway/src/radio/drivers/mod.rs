@@ -7,6 +7,7 @@
 
 mod generic;
 mod record_access;
+mod segments;
 mod taidoc;
 mod time;
 mod users;
