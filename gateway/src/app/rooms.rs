@@ -15,6 +15,7 @@ use crate::outreach::Context;
 use crate::outreach::templates::Templates;
 use crate::path::{OpenError, Path, PathSettings};
 use crate::programme::{Library, LoadError};
+use crate::radio::profile::Profiles;
 use crate::store::{Store, StoreError};
 use crate::uplink::message::{Answer, CONTRACT};
 use crate::uplink::{UplinkWritten, incoming};
@@ -28,7 +29,9 @@ pub(super) fn path(
 ) -> Result<Path, Failure> {
     let zone = TimeZone::get(&config.gateway.zone).unwrap_or(TimeZone::UTC);
     let gateway_id = config.gateway.id.clone();
-    let settings = PathSettings { gateway_id, zone, programmes };
+    let settings = PathSettings::new(gateway_id, zone)
+        .with_programmes(programmes)
+        .with_quirks(Profiles::built_in().quirks());
     Path::open(store, settings).map_err(|error| match error {
         OpenError::Store(error) => super::failures::store_failure(error),
         other => Failure::new(Exit::Internal, format!("The gateway did not start: {other}")),
