@@ -28,7 +28,7 @@ use crate::requests::RadioRequest;
 pub(super) struct Certify {
     #[command(flatten)]
     which: Which,
-    /// Id of the model [default: from maker and name]
+    /// Id of the model, small letters, digits and dashes [default: the name of the file, or maker and model]
     #[arg(long, value_name = "ID")]
     model_id: Option<String>,
     /// What it is, where its services do not say: glucose_meter, blood_pressure_cuff, ...
@@ -49,6 +49,20 @@ pub(super) struct Certify {
 impl Certify {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         super::check_id(self.which.id.as_deref())?;
+        if let Some(file) = &self.output {
+            let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let id = self.model_id.as_deref().unwrap_or(stem);
+            if slug(id) != id || stem != id || file.extension().is_none_or(|end| end != "toml") {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "A model file is called like its model, in small letters, digits and dashes",
+                )
+                .next(format!(
+                    "--output {}",
+                    file.with_file_name(slug(id)).with_extension("toml").display()
+                )));
+            }
+        }
         for file in [&self.output, &self.report].into_iter().flatten() {
             if file.exists() {
                 return Err(Failure::new(
@@ -103,7 +117,9 @@ impl Certify {
 
     /// The model file, and as the gateway will read it.
     fn model(&self, learned: &Learned) -> Result<(String, Profile), Failure> {
-        let table = table(learned, self.model_id.as_deref(), self.kind.as_deref())?;
+        let stem = self.output.as_ref().and_then(|file| file.file_stem()?.to_str());
+        let id = self.model_id.as_deref().or(stem);
+        let table = table(learned, id, self.kind.as_deref())?;
         let body = toml::to_string(&table).map_err(internal)?;
         let profile = toml::from_str(&body).map_err(internal)?;
         let head = "# Written by `hearth devices certify` from one session with one device: read each line, \
@@ -220,7 +236,7 @@ fn advertises(name: &Option<String>, services: &[String], (maker, model): (&str,
         table.insert("services".to_owned(), known.into());
     }
     if maker != "unknown" {
-        table.insert("information".to_owned(), vec![maker.to_owned(), model.to_owned()].into());
+        table.insert("information".to_owned(), vec![format!("{maker}/{model}")].into());
     }
     table
 }
@@ -297,6 +313,7 @@ mod tests {
         );
         assert_eq!(profile.advertises.names, ["Meter+*"]);
         assert_eq!(profile.advertises.services, ["1808"]);
+        assert_eq!(profile.advertises.information, ["Example Ltd./One"]);
         assert_eq!(profile.bond.passkey, crate::radio::profile::Passkey::DeviceShows);
         assert_eq!(profile.records.access, crate::radio::profile::Access::RecordAccess);
         assert_eq!(
