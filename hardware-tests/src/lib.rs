@@ -4,6 +4,7 @@
 //! - [`devices`]: meters, cuffs and scales that keep records and speak in real characteristic octets. Their encoders
 //!   are written from the specification a second time, apart from the shared decoders, so that one
 //!   mistake cannot hide in both.
+//! - [`fake_bluez`]: a `bluetoothd` on a private bus that fails in every way that matters.
 //! - [`power_cut`]: the files as they could be found after a power cut at any moment.
 //! - [`household`]: three people with different courses, their devices, and the story of ten weeks with them.
 //! - [`simulator`]: the gateway, a broker, a consumer and homes in one process, from one seed, in virtual time.
@@ -11,6 +12,8 @@
 pub mod bench;
 
 pub mod devices;
+
+pub mod fake_bluez;
 
 pub mod household;
 

@@ -204,6 +204,10 @@ pub enum Fault {
     Att(u8),
     /// A service or characteristic that the model must have is not there.
     Missing(Place),
+    /// The model is known and speaks what this gateway does not; the sentence says why.
+    NotSupported(String),
+    /// The device kept some of its stored records back; the sentence says how.
+    Records(String),
     /// Two controllers of the radio want the same thing at once; it is tried again.
     Busy,
     /// Anything else, in BlueZ's words.
@@ -236,6 +240,8 @@ impl Fault {
             Self::Disconnected => "disconnected",
             Self::Att(_) => "att_error",
             Self::Missing(_) => "missing_characteristic",
+            Self::NotSupported(_) => "not_supported",
+            Self::Records(_) => "records_kept_back",
             Self::Busy => "busy",
             Self::Other(_) => "other",
         }
@@ -282,6 +288,8 @@ impl Fault {
                     _ => format!("The device lacks the characteristic {}.", place.characteristic),
                 };
             }
+            Self::NotSupported(why) => return format!("The device is not supported: {why}."),
+            Self::Records(how) => return format!("The device kept records back: {how}."),
             Self::Busy => "The radio is busy with another device.",
             Self::Other(words) => return format!("Bluetooth failed: {words}."),
         }
@@ -325,7 +333,8 @@ impl Fault {
                 "Nothing needs to be done; to start over: hearth devices forget."
             }
             Self::WindowClosed => "Open one: hearth devices pair.",
-            Self::Timeout(_) | Self::Disconnected | Self::Busy => {
+            Self::NotSupported(_) => "Use another device, or enter its readings by hand.",
+            Self::Timeout(_) | Self::Disconnected | Self::Busy | Self::Records(_) => {
                 "Nothing: it is tried again when the device is heard next."
             }
             Self::Att(_) | Self::Missing(_) => {

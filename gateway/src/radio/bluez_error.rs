@@ -34,24 +34,41 @@ pub fn fault(on: On<'_>, name: &str, message: &str) -> Fault {
     other(name, message)
 }
 
-/// The fault that a failed `Pair` means; `asked` is the last question of this pairing.
-pub fn pairing_fault(name: &str, message: &str, asked: Option<Question>) -> Fault {
+/// How far the conversation with the person came in a pairing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Talk {
+    /// Nothing was asked.
+    #[default]
+    Silent,
+    /// This was asked last, and answered, shown, or taken back.
+    Asked(Question),
+    /// The person said no.
+    SaidNo,
+    /// Nobody answered in time.
+    Unanswered,
+}
+
+/// The fault that a failed `Pair` means.
+pub fn pairing_fault(name: &str, message: &str, talk: Talk) -> Fault {
     let Some(error) = name.strip_prefix("org.bluez.Error.") else {
         return fault(On::Device, name, message);
     };
-    match (error, asked) {
+    match (error, talk) {
         ("AlreadyExists", _) => Fault::AlreadyBonded,
         ("AuthenticationTimeout", _) => Fault::PairingTimeout,
         ("AuthenticationRejected", _) => Fault::PairingRefused,
+        ("ConnectionAttemptFailed", _) => Fault::NotConnected,
+        ("AuthenticationFailed" | "AuthenticationCanceled", Talk::Unanswered) => {
+            Fault::PairingTimeout
+        }
         // The digits are the only thing that can be wrong once they were typed.
-        ("AuthenticationFailed", Some(Question::Passkey | Question::Display(_))) => {
+        ("AuthenticationFailed", Talk::Asked(Question::Passkey | Question::Display(_))) => {
             Fault::WrongPasskey
         }
-        ("AuthenticationFailed" | "AuthenticationCanceled", Some(_)) => Fault::PairingRefused,
         // Nothing was asked and the device said no, or hung up: that is how a device behaves which
         // keeps to one host, and one that is not in pairing mode.
-        ("AuthenticationFailed" | "AuthenticationCanceled", None) => Fault::BondedElsewhere,
-        ("ConnectionAttemptFailed", _) => Fault::NotConnected,
+        ("AuthenticationFailed" | "AuthenticationCanceled", Talk::Silent) => Fault::BondedElsewhere,
+        ("AuthenticationFailed" | "AuthenticationCanceled", _) => Fault::PairingRefused,
         _ => of_bluez(On::Device, error, message),
     }
 }
@@ -249,21 +266,26 @@ mod tests {
     fn a_failed_pairing_is_told_by_what_was_asked() {
         let failed = "org.bluez.Error.AuthenticationFailed";
         let canceled = "org.bluez.Error.AuthenticationCanceled";
-        for (name, asked, expected) in [
-            (failed, Some(Question::Passkey), Fault::WrongPasskey),
-            (failed, Some(Question::Display(1)), Fault::WrongPasskey),
-            (failed, Some(Question::Confirm(1)), Fault::PairingRefused),
-            (failed, None, Fault::BondedElsewhere),
-            (canceled, None, Fault::BondedElsewhere),
-            (canceled, Some(Question::Passkey), Fault::PairingRefused),
-            ("org.bluez.Error.AuthenticationRejected", None, Fault::PairingRefused),
-            ("org.bluez.Error.AuthenticationTimeout", None, Fault::PairingTimeout),
-            ("org.bluez.Error.AlreadyExists", None, Fault::AlreadyBonded),
-            ("org.bluez.Error.ConnectionAttemptFailed", None, Fault::NotConnected),
-            ("org.bluez.Error.InProgress", None, Fault::Busy),
-            ("org.freedesktop.DBus.Error.UnknownObject", None, Fault::NotHeard),
+        let asked = Talk::Asked;
+        for (name, talk, expected) in [
+            (failed, asked(Question::Passkey), Fault::WrongPasskey),
+            (failed, asked(Question::Display(1)), Fault::WrongPasskey),
+            (failed, asked(Question::Confirm(1)), Fault::PairingRefused),
+            (failed, asked(Question::Authorize), Fault::PairingRefused),
+            (failed, Talk::SaidNo, Fault::PairingRefused),
+            (failed, Talk::Unanswered, Fault::PairingTimeout),
+            (failed, Talk::Silent, Fault::BondedElsewhere),
+            (canceled, Talk::Silent, Fault::BondedElsewhere),
+            (canceled, Talk::Unanswered, Fault::PairingTimeout),
+            (canceled, asked(Question::Passkey), Fault::PairingRefused),
+            ("org.bluez.Error.AuthenticationRejected", Talk::Silent, Fault::PairingRefused),
+            ("org.bluez.Error.AuthenticationTimeout", Talk::Silent, Fault::PairingTimeout),
+            ("org.bluez.Error.AlreadyExists", Talk::Silent, Fault::AlreadyBonded),
+            ("org.bluez.Error.ConnectionAttemptFailed", Talk::Silent, Fault::NotConnected),
+            ("org.bluez.Error.InProgress", Talk::Silent, Fault::Busy),
+            ("org.freedesktop.DBus.Error.UnknownObject", Talk::Silent, Fault::NotHeard),
         ] {
-            assert_eq!(pairing_fault(name, "", asked), expected, "{name} {asked:?}");
+            assert_eq!(pairing_fault(name, "", talk), expected, "{name} {talk:?}");
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod household;
 pub mod pairing;
 pub mod profile;
 pub mod rfkill;
+pub mod security;
 pub mod simulated;
 pub mod watch;
 

@@ -219,10 +219,10 @@ impl Pairing {
         let mut cancel = CancelPairing { inner: inner.clone(), path: path.clone(), armed: true };
         let call = (DEVICE, "Pair");
         let pairing = inner.bus.call::<(), _>(&path, call, (), inner.deadlines.pair);
-        let closed = window.wait_for(|open| *open != Some(address));
+        let closed = async { drop(window.wait_for(|open| *open != Some(address)).await) };
         let outcome = tokio::select! {
             outcome = pairing => outcome,
-            _ = closed => {
+            () = closed => {
                 cancel.now().await;
                 return Err(Fault::WindowClosed);
             }
@@ -238,7 +238,7 @@ impl Pairing {
             }
             Err(refusal) => {
                 cancel.armed = false;
-                Err(pairing_fault(&refusal.name, &refusal.message, inner.agent.asked()))
+                Err(pairing_fault(&refusal.name, &refusal.message, inner.agent.talk()))
             }
         }
     }

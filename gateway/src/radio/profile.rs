@@ -4,6 +4,13 @@
 
 use serde::{Deserialize, Serialize};
 
+mod check;
+mod library;
+#[cfg(test)]
+mod tests;
+
+pub use library::{LoadError, Profiles};
+
 /// One model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +55,9 @@ pub struct Profile {
     /// What a person does to bring it into pairing mode: one sentence.
     #[serde(default)]
     pub pairing_hint: Option<String>,
+    /// Why it is recognised and yet not supported: one sentence for people.
+    #[serde(default)]
+    pub unsupported: Option<String>,
     /// For the integrator.
     #[serde(default)]
     pub note: Option<String>,
@@ -71,11 +81,12 @@ pub enum Gatt {
 pub struct Advertises {
     /// Its name: patterns with `*` at the end for the rest.
     pub names: Vec<String>,
-    /// 16-bit UUIDs, any of which it announces.
+    /// 16-bit UUIDs in hex, any of which it announces.
     pub services: Vec<String>,
     /// Company id of its manufacturer data.
     pub company: Option<u16>,
-    /// Manufacturer (2A29) and model (2A24) of the Device Information service, once connected.
+    /// Manufacturer (2A29) and model (2A24) of the Device Information service, once connected:
+    /// `maker/model`, both as `names`; any of them.
     pub information: Vec<String>,
 }
 
@@ -210,6 +221,9 @@ pub struct UserPolicy {
     pub first: u8,
     /// A user must consent by a code in every connection (User Data Service).
     pub consent: bool,
+    /// After consent the user's own data is read and written back unchanged, else the device sends
+    /// empty frames.
+    pub write_back: bool,
 }
 
 /// Timing of a session.
@@ -218,6 +232,10 @@ pub struct UserPolicy {
 pub struct SessionPolicy {
     /// Pause after opening, before the first step, milliseconds.
     pub settle_ms: u32,
+    /// What is read before the device is asked for its values.
+    pub reads: Reads,
+    /// Pause before the clock is touched and before subscribing, milliseconds.
+    pub pause_ms: u32,
     /// Silence after the last value that ends the session, milliseconds.
     pub idle_ms: u32,
     /// The address is left alone this long after a session, seconds.
@@ -230,8 +248,28 @@ pub struct SessionPolicy {
 
 impl Default for SessionPolicy {
     fn default() -> Self {
-        Self { settle_ms: 0, idle_ms: 5_000, hold_off_s: 40, ends: Ends::Host, unsubscribe: true }
+        Self {
+            settle_ms: 0,
+            reads: Reads::Everything,
+            pause_ms: 0,
+            idle_ms: 5_000,
+            hold_off_s: 40,
+            ends: Ends::Host,
+            unsubscribe: true,
+        }
     }
+}
+
+/// See [`SessionPolicy::reads`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reads {
+    /// Maker, model, firmware, features, battery.
+    Everything,
+    /// The firmware only: a device that goes to sleep while it is asked too much.
+    Firmware,
+    /// Nothing.
+    Nothing,
 }
 
 /// See [`SessionPolicy::ends`].

@@ -3,7 +3,9 @@
 
 mod damage;
 mod disk;
+mod fake_bluez;
 mod killed;
 mod process;
 mod second_opinion;
 mod simulator;
+mod transcripts;

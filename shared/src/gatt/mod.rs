@@ -37,6 +37,7 @@ pub mod medfloat;
 pub mod names;
 pub mod number;
 pub mod pulse_oximeter;
+pub mod quirk;
 mod readings;
 pub mod record_access;
 pub mod thermometer;

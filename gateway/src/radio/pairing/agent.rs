@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::super::air::{Address, Question, Reply};
+use super::super::bluez_error::Talk;
 use super::PairingEvent;
 use super::bus::address_in;
 
@@ -28,8 +29,8 @@ struct State {
     owner: Option<String>,
     /// BlueZ knows this agent.
     registered: bool,
-    /// The last question of the pairing under way.
-    asked: Option<Question>,
+    /// How far the pairing under way has come with the person.
+    talk: Talk,
     /// Where its answer is waited for.
     waiting: Option<oneshot::Sender<Reply>>,
 }
@@ -88,7 +89,7 @@ impl Agent {
     pub(super) fn allow(&self, address: Option<Address>) {
         self.window.send_replace(address);
         let mut state = self.state();
-        state.asked = None;
+        state.talk = Talk::Silent;
         state.waiting = None;
     }
 
@@ -98,11 +99,11 @@ impl Agent {
 
     /// Forgets what was asked in an earlier pairing.
     pub(super) fn begin(&self) {
-        self.state().asked = None;
+        self.state().talk = Talk::Silent;
     }
 
-    pub(super) fn asked(&self) -> Option<Question> {
-        self.state().asked
+    pub(super) fn talk(&self) -> Talk {
+        self.state().talk
     }
 
     /// Whether a question was waiting for it.
@@ -132,16 +133,22 @@ impl Agent {
         let (sender, answer) = oneshot::channel();
         {
             let mut state = self.state();
-            state.asked = Some(question);
+            state.talk = Talk::Asked(question);
             state.waiting = Some(sender);
         }
         self.tell(PairingEvent::Asked { address, question }).await;
         match timeout(self.patience, answer).await {
+            Ok(Ok(Reply::No)) => {
+                self.state().talk = Talk::SaidNo;
+                Err(rejected())
+            }
             Ok(Ok(reply)) => Ok(reply),
             // The window closed, or BlueZ took the question back.
             Ok(Err(_)) => Err(rejected()),
             Err(_) => {
-                self.state().waiting = None;
+                let mut state = self.state();
+                state.talk = Talk::Unanswered;
+                state.waiting = None;
                 Err(canceled())
             }
         }
@@ -151,29 +158,29 @@ impl Agent {
     async fn passkey(&self, address: Address) -> Result<u32, MethodErr> {
         match self.ask(address, Question::Passkey).await? {
             Reply::Passkey(digits) if digits <= 999_999 => Ok(digits),
-            Reply::Passkey(_) | Reply::Yes | Reply::No => Err(rejected()),
+            _ => Err(rejected()),
         }
     }
 
     async fn confirmation(&self, address: Address, digits: u32) -> Result<(), MethodErr> {
         match self.ask(address, Question::Confirm(digits)).await? {
             Reply::Yes => Ok(()),
-            Reply::Passkey(_) | Reply::No => Err(rejected()),
+            _ => Err(rejected()),
         }
     }
 
     /// Shown, not asked: BlueZ goes on at once, and calls again for every digit that is typed.
     async fn display(&self, address: Address, digits: u32) {
         let question = Question::Display(digits);
-        let told = self.state().asked.replace(question) == Some(question);
-        if !told {
+        let before = std::mem::replace(&mut self.state().talk, Talk::Asked(question));
+        if before != Talk::Asked(question) {
             self.tell(PairingEvent::Asked { address, question }).await;
         }
     }
 
     /// Just Works: the open window is the answer; it is told all the same.
     async fn authorization(&self, address: Address) {
-        self.state().asked = Some(Question::Authorize);
+        self.state().talk = Talk::Asked(Question::Authorize);
         self.tell(PairingEvent::Asked { address, question: Question::Authorize }).await;
     }
 
