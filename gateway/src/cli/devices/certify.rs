@@ -49,6 +49,7 @@ pub(super) struct Certify {
 impl Certify {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         super::check_id(self.which.id.as_deref())?;
+        super::check_profile(&self.daemon, self.which.profile.as_deref())?;
         if let Some(file) = &self.output {
             let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
             let id = self.model_id.as_deref().unwrap_or(stem);
@@ -121,7 +122,16 @@ impl Certify {
         let id = self.model_id.as_deref().or(stem);
         let table = table(learned, id, self.kind.as_deref())?;
         let body = toml::to_string(&table).map_err(internal)?;
-        let profile = toml::from_str(&body).map_err(internal)?;
+        let id = table.get("id").and_then(toml::Value::as_str).unwrap_or_default();
+        let profile = Profile::parse(&format!("{id}.toml"), id, &body).map_err(|problems| {
+            let mut failure = Failure::new(
+                Exit::Negative,
+                "What the session said is no whole model; the lines are above.",
+            )
+            .next("write the model by hand: every key is explained in the files of gateway/models");
+            failure.problems = problems;
+            failure
+        })?;
         let head = "# Written by `hearth devices certify` from one session with one device: read each line, \
                     and add\n# what only its manual says (users, pairing hint, whether it deletes what it has sent).\n";
         Ok((format!("{head}{body}"), profile))
@@ -306,7 +316,8 @@ mod tests {
     #[test]
     fn a_session_becomes_a_model_that_the_gateway_reads() {
         let table = table(&learned(), None, None).unwrap();
-        let profile: Profile = toml::from_str(&toml::to_string(&table).unwrap()).unwrap();
+        let body = toml::to_string(&table).unwrap();
+        let profile = Profile::parse("x", "example-ltd-one", &body).unwrap();
         assert_eq!(
             (profile.id.as_str(), profile.kind.as_str()),
             ("example-ltd-one", "glucose_meter")

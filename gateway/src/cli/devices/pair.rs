@@ -99,6 +99,7 @@ impl Which {
 impl Pair {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         super::check_id(self.which.id.as_deref())?;
+        super::check_profile(&self.daemon, self.which.profile.as_deref())?;
         self.check_patient()?;
         let mut talk = self.which.talk();
         let mut assigned = false;

@@ -25,6 +25,7 @@ impl Driver for Script {
             Event::Subscribed { result, .. } => format!("subscribed {result:?}"),
             Event::Value { octets, .. } => format!("value {octets:?}"),
             Event::Timer => "timer".to_owned(),
+            Event::Closed => "closed".to_owned(),
         };
         self.told.lock().unwrap().push(text);
         self.steps.pop_front().unwrap_or_default()
