@@ -268,7 +268,8 @@ impl SessionNote {
     }
 }
 
-/// Keeps a session and what it found. The device's state becomes `ok`, or the code of a failed one.
+/// Keeps a session and what it found. The device's state becomes `ok`; or the code of a failed one, unless a
+/// cause is known already ([`state`]).
 ///
 /// # Errors
 /// What SQLite answered; unknown devices are refused.
@@ -330,9 +331,16 @@ pub fn session(tx: &Tx<'_>, s: &SessionNote) -> Result<(), StoreError> {
     let word = match (s.how, &s.code) {
         (How::Failed, Some(code)) => code,
         (How::Failed, None) => "failed",
-        _ => "ok",
+        _ => return state(tx, device, "ok", s.ended),
     };
-    state(tx, device, word, s.ended)
+    // A cause that was found out is not replaced by the next symptom of it.
+    tx.transaction
+        .prepare_cached(
+            "update device_radio set state = ?2, state_ms = ?3
+             where device = ?1 and state in ('new', 'ok')",
+        )?
+        .execute(params![device, word, ended])?;
+    Ok(())
 }
 
 /// Where a text of the Device Information service stands. A serial number (2A25) is not kept.

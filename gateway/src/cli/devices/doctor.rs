@@ -226,6 +226,7 @@ fn of_radio(health: &RadioHealth) -> Vec<Check> {
     checks.push(match health.state.as_str() {
         "ok" if health.scanning => well("radio", format!("It scans; {heard}.")),
         "ok" => well("radio", format!("It is well; {heard}.")),
+        "starting" => unknown("radio", "It is starting: ask again in a few seconds."),
         code => {
             let fault = words::fault(code);
             let says = health.sentence.clone().or_else(|| fault.as_ref().map(|f| f.sentence()));

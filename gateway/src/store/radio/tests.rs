@@ -193,6 +193,26 @@ fn a_session_leaves_what_it_found_and_the_list_of_sessions_is_bounded() {
 }
 
 #[test]
+fn a_lost_bond_stays_the_cause_however_its_sessions_fail_and_ends_with_one_that_goes_well() {
+    let (_folder, mut store) = store();
+    let failed = |code: &str, second| {
+        let mut note = SessionNote::new("meter-1", (at(second), at(second + 1)), How::Failed);
+        note.code = Some(code.to_owned());
+        note
+    };
+    let word = |store: &Store| brief(store).state;
+    write(&mut store, |tx| session(tx, &failed("timeout", 1)));
+    assert_eq!(word(&store), "timeout");
+    write(&mut store, |tx| state(tx, "meter-1", "bond_lost", at(5)));
+    write(&mut store, |tx| session(tx, &failed("not_connected", 10)));
+    assert_eq!(word(&store), "bond_lost");
+    write(&mut store, |tx| {
+        session(tx, &SessionNote::new("meter-1", (at(20), at(21)), How::Incomplete))
+    });
+    assert_eq!(word(&store), "ok");
+}
+
+#[test]
 fn completeness_names_what_is_missing_and_how_far_the_rest_has_gone() {
     let (_folder, mut store) = store();
     let ask = |store: &Store, consumers: &[&str]| {
