@@ -17,14 +17,14 @@ use crate::control::execute::Origin;
 use crate::control::query::{Answer, List, Listing, Request};
 use crate::control::socket::Answers;
 use crate::control::status::{
-    BrokerStatus, ClockStatus, DiskStatus, JournalStatus, LaneStatus, RadioStatus, SilentDevice,
-    StatusReport, TroubledDevice,
+    BrokerStatus, ClockStatus, CommandStatus, DiskStatus, JournalStatus, LaneStatus, RadioStatus,
+    SilentDevice, StatusReport, TroubledDevice,
 };
 use crate::control::{Command, Verb};
 use crate::programme::Library;
 use crate::radio::simulated::RadioState;
 use crate::requests::{Radio, RadioAnswer, RadioHealth, RadioRequest};
-use crate::store::{Reader, StoreError, backup, listing, radio};
+use crate::store::{Reader, StoreError, backup, command, listing, radio};
 use crate::writer::{WriteError, Writer};
 
 /// Rows with their readings and rules in words.
@@ -87,7 +87,8 @@ pub(super) struct Desk {
 }
 
 /// What the database says of the status, read in one go.
-type Counts = (Vec<LaneStatus>, JournalStatus, Vec<SilentDevice>, Vec<TroubledDevice>);
+type Counts =
+    (Vec<LaneStatus>, JournalStatus, CommandStatus, Vec<SilentDevice>, Vec<TroubledDevice>);
 
 /// The radio answers from memory, news within two seconds; one that needs longer is not well.
 const RADIO_WITHIN: Duration = Duration::from_secs(10);
@@ -133,11 +134,12 @@ impl Desk {
             Ok((
                 listing::backlog(reader)?,
                 listing::journal(reader)?,
+                command::counts(reader)?,
                 listing::silent_devices(reader, now)?,
                 listing::troubled_devices(reader)?,
             ))
         });
-        let (backlog, journal, mut silent, troubled) = counts.await?;
+        let (backlog, journal, commands, mut silent, troubled) = counts.await?;
         let health = self.radio_health().await;
         if let Some(health) =
             health.as_ref().filter(|h| !matches!(h.state.as_str(), "ok" | "starting"))
@@ -157,6 +159,7 @@ impl Desk {
             broker: self.broker.borrow().clone(),
             backlog,
             journal,
+            commands,
             disk: self.disk(),
             silent,
         })

@@ -127,8 +127,7 @@ fn household(config: &Config, file: &std::path::Path, text: &str) -> Result<Hous
     let templates = Templates::builtin()
         .map_err(|e| Failure::new(Exit::Internal, format!("The texts cannot be used: {e}")))?;
     let shelf = programmes(config)?;
-    let context =
-        Context { gateway: &config.gateway.id, templates: &templates, programmes: &shelf };
+    let context = Context { gateway: &config.gateway.id, templates, programmes: &shelf };
     Household::read(&file.display().to_string(), text, &context).map_err(|problems| {
         let count = match problems.len() {
             1 => "1 problem".to_owned(),

@@ -151,6 +151,8 @@ fn told(status: &StatusReport) -> String {
     if j.forgotten > 0 {
         line("", format!("{} raw rows let go by age", j.forgotten));
     }
+    let commands = &status.commands;
+    line("commands", format!("{} executed, {} refused", commands.done, commands.refused));
     line("open", open(j.open_alerts, j.open_tasks));
     let disk = &status.disk;
     let free = disk.free_octets.map(|n| format!(", {} free", size(n))).unwrap_or_default();
@@ -234,6 +236,8 @@ mod tests {
         status.clock.trusted = true;
         assert!(told(&status).contains("SIMULATED"));
         assert!(told(&status).ends_with("The gateway is well.\n"));
+        (status.commands.done, status.commands.refused) = (3, 1);
+        assert!(told(&status).contains("\ncommands  3 executed, 1 refused\n"), "{}", told(&status));
         status.disk.full = true;
         status.broker.state = "offline".into();
         assert_eq!(needs_a_look(&status).len(), 2);

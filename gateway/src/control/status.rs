@@ -23,6 +23,9 @@ pub struct StatusReport {
     pub backlog: Vec<LaneStatus>,
     /// What the journal holds.
     pub journal: JournalStatus,
+    /// What was asked of the gateway and how it ended.
+    #[serde(default)]
+    pub commands: CommandStatus,
     /// The disk under the data folder.
     pub disk: DiskStatus,
     /// Devices that should have been heard by now.
@@ -149,6 +152,16 @@ pub struct JournalStatus {
     pub open_alerts: u64,
     /// Tasks nobody has done yet.
     pub open_tasks: u64,
+}
+
+/// Commands, as far back as they are kept. The same one sent again counts once; one that could not
+/// be read is a payload set aside ([`JournalStatus::quarantined`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandStatus {
+    /// Executed.
+    pub done: u64,
+    /// Refused with a reason.
+    pub refused: u64,
 }
 
 /// The disk under the data folder.

@@ -17,7 +17,7 @@ use super::directory::Directory;
 use super::identity::{Identity, Record};
 use super::roster::Decision;
 use super::timing::{self, Timing};
-use super::{Arrival, Outcome, Payload, message, roster};
+use super::{Arrival, Outcome, Payload, artefact, message, roster};
 use crate::assess::live::{Case, Live, PatientNotice};
 use crate::store::attribution::{self, Method};
 use crate::store::device::{self, Sighting};
@@ -321,6 +321,7 @@ impl<'a, 's> Batch<'a, 's> {
             weak: payload.identity.weak,
             reading,
             ambiguous: timing.ambiguous,
+            pressed: false,
             measured: timing.measured,
             offset,
             clock: timing.clock,
@@ -518,6 +519,23 @@ impl<'a, 's> Batch<'a, 's> {
                     live.unclaimed(self.tx, candidates, &case, now)?;
                 }
             }
+        }
+        self.mark_dips(&items)
+    }
+
+    /// Looks at the nights that new values of a sensor complete, sensor by sensor.
+    fn mark_dips(&self, items: &[Item]) -> Result<(), StoreError> {
+        let mut spans: BTreeMap<(&str, &str), [UnixMillis; 3]> = BTreeMap::new();
+        for item in items.iter().filter(|item| artefact::is_watched(&item.observation)) {
+            let Decision::Owner { patient, .. } = &item.decision else { continue };
+            let Observation { device, measured, received, .. } = &item.observation;
+            let [from, to, now] =
+                spans.entry((patient, device)).or_insert([*measured, *measured, *received]);
+            (*from, *to) = ((*from).min(*measured), (*to).max(*measured));
+            *now = (*now).max(*received);
+        }
+        for (sensor, [from, to, now]) in spans {
+            artefact::mark(self.tx, sensor, (from, to), now)?;
         }
         Ok(())
     }

@@ -107,6 +107,8 @@ pub struct Conversation {
     values: u32,
     clock_offset_s: Option<i64>,
     ending: Option<Ending>,
+    /// The link is gone, and whether the driver knows.
+    lost: Option<(Fault, bool)>,
     over: bool,
 }
 
@@ -130,6 +132,7 @@ impl Conversation {
             values: 0,
             clock_offset_s: None,
             ending: None,
+            lost: None,
             over: false,
         }
     }
@@ -153,8 +156,8 @@ impl Conversation {
             Input::Timer => self.ask(Event::Timer, moment),
             Input::Lost(fault) => {
                 self.calling = None;
-                self.steps.clear();
-                self.ending.get_or_insert(Ending::Incomplete(fault));
+                self.steps.retain(|step| matches!(step, Step::Found(_) | Step::Done(_)));
+                self.lost.get_or_insert((fault, false));
             }
         }
         self.go_on(now, moment, &mut out);
@@ -250,9 +253,22 @@ impl Conversation {
             }
             self.committed(moment);
         }
-        if self.committing.is_none()
-            && let Some(ending) = self.ending.take()
+        if self.committing.is_some() {
+            return;
+        }
+        // The driver hears of the end after the last value: only it knows whether that was all.
+        if self.ending.is_none()
+            && let Some((fault, false)) = &self.lost
         {
+            let fault = fault.clone();
+            self.lost = Some((fault.clone(), true));
+            self.ask(Event::Closed, moment);
+            while let Some(step) = self.steps.pop_front() {
+                self.step(step, now, out);
+            }
+            self.ending.get_or_insert(Ending::Incomplete(fault));
+        }
+        if let Some(ending) = self.ending.take() {
             self.over = true;
             out.push(Output::Done(ending));
         }
@@ -260,6 +276,12 @@ impl Conversation {
 
     fn step(&mut self, step: Step, now: Now, out: &mut Vec<Output>) {
         match step {
+            Step::Read(_)
+            | Step::Write { .. }
+            | Step::Subscribe(_)
+            | Step::Unsubscribe(_)
+            | Step::Wait { .. }
+                if self.lost.is_some() => {}
             Step::Read(place) => self.call(Call::Read(place), out),
             Step::Write { place, octets, response } => {
                 self.call(Call::Write { place, octets, response }, out);

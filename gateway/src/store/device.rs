@@ -1,8 +1,9 @@
 //! The roster's rows: devices, their owners, and what a device last said about itself.
 
 use hearth_shared::time::{ClockTrust, UnixMillis};
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::checksum::Sum;
 use super::observation::{clock_from_code, clock_to_code};
 use super::{Queries, StoreError, Tx};
 
@@ -178,11 +179,13 @@ pub fn assign(
     patient: &str,
     from: UnixMillis,
 ) -> Result<(), StoreError> {
-    tx.transaction.execute(
-        "update device_owner set to_ms = ?3
-         where device = ?1 and slot is ?2 and (to_ms is null or to_ms > ?3) and from_ms <= ?3",
-        params![device, slot, from.millis()],
-    )?;
+    // Whoever says anew whose it is settles what a damaged row left open.
+    let (_, damaged) = read_owners(tx, "device = ?1", [device])?;
+    for row in damaged {
+        tx.transaction.execute("delete from device_owner where rowid = ?1", [row])?;
+    }
+    let earlier = "device = ?1 and slot is ?2 and (to_ms is null or to_ms > ?3) and from_ms <= ?3";
+    end(tx, earlier, params![device, slot, from.millis()], from)?;
     add_owner(tx, &Owner { device: device.into(), slot, patient: patient.into(), from, to: None })
 }
 
@@ -192,37 +195,122 @@ pub fn assign(
 /// What SQLite answered; unknown devices and patients are refused.
 pub fn add_owner(tx: &Tx<'_>, owner: &Owner) -> Result<(), StoreError> {
     tx.transaction.execute(
-        "insert into device_owner (device, slot, patient, from_ms, to_ms) values (?1, ?2, ?3, ?4, ?5)",
+        "insert into device_owner (device, slot, patient, from_ms, to_ms, checksum)
+         values (?1, ?2, ?3, ?4, ?5, ?6)",
         params![
             owner.device,
             owner.slot,
             owner.patient,
             owner.from.millis(),
-            owner.to.map(UnixMillis::millis)
+            owner.to.map(UnixMillis::millis),
+            owner.checksum(),
         ],
     )?;
     Ok(())
 }
 
-/// All owners of a device, oldest first.
+impl Owner {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            device: row.get(1)?,
+            slot: row.get(2)?,
+            patient: row.get(3)?,
+            from: UnixMillis::from_millis(row.get(4)?),
+            to: row.get::<_, Option<i64>>(5)?.map(UnixMillis::from_millis),
+        })
+    }
+
+    fn checksum(&self) -> u32 {
+        let mut sum = Sum::default();
+        sum.text(Some(&self.device)).optional(self.slot.map(i64::from)).text(Some(&self.patient));
+        sum.int(self.from.millis()).optional(self.to.map(UnixMillis::millis));
+        sum.finish()
+    }
+}
+
+/// Whole rows with their numbers, and the numbers of damaged ones.
+type OwnerRows = (Vec<(i64, Owner)>, Vec<i64>);
+
+/// Whole rows with their numbers, oldest first, and the numbers of those that do not fit their checksum.
+fn read_owners(
+    q: &impl Queries,
+    filter: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<OwnerRows, StoreError> {
+    let mut statement = q.connection().prepare_cached(&format!(
+        "select rowid, device, slot, patient, from_ms, to_ms, checksum from device_owner
+         where {filter} order by from_ms, patient"
+    ))?;
+    let mut rows = statement.query(parameters)?;
+    let (mut whole, mut damaged) = (Vec::new(), Vec::new());
+    while let Some(row) = rows.next()? {
+        let number = row.get(0)?;
+        let fits =
+            |owner: &Owner| row.get(6).is_ok_and(|sum: i64| sum == i64::from(owner.checksum()));
+        match Owner::read(row).ok().filter(fits) {
+            Some(owner) => whole.push((number, owner)),
+            None => damaged.push(number),
+        }
+    }
+    Ok((whole, damaged))
+}
+
+/// Ends ownerships that a filter finds. A row that does not fit its checksum stays as it is.
+pub(super) fn end(
+    tx: &Tx<'_>,
+    filter: &str,
+    parameters: impl rusqlite::Params,
+    at: UnixMillis,
+) -> Result<(), StoreError> {
+    for (number, owner) in read_owners(tx, filter, parameters)?.0 {
+        let ended = Owner { to: Some(at), ..owner };
+        tx.transaction
+            .prepare_cached("update device_owner set to_ms = ?2, checksum = ?3 where rowid = ?1")?
+            .execute(params![number, at.millis(), ended.checksum()])?;
+    }
+    Ok(())
+}
+
+/// Gives rows of an earlier schema their checksum.
+///
+/// # Errors
+/// What SQLite answered.
+pub(super) fn sum_missing(connection: &Connection) -> Result<(), StoreError> {
+    let mut statement = connection.prepare(
+        "select rowid, device, slot, patient, from_ms, to_ms from device_owner
+         where checksum is null",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let sum = Owner::read(row)?.checksum();
+        connection
+            .prepare_cached("update device_owner set checksum = ?2 where rowid = ?1")?
+            .execute(params![row.get::<_, i64>(0)?, sum])?;
+    }
+    Ok(())
+}
+
+/// The numbers of the rows that do not fit their checksum, and how many rows there are.
+///
+/// # Errors
+/// What SQLite answered.
+pub(super) fn damaged_owners(q: &impl Queries) -> Result<(Vec<i64>, u64), StoreError> {
+    let (whole, damaged) = read_owners(q, "true", [])?;
+    let n = (whole.len() + damaged.len()) as u64;
+    Ok((damaged, n))
+}
+
+/// All owners of a device, oldest first. Of a device of which one row does not fit its checksum nobody is
+/// known to be the owner: its readings wait until a person says whose it is.
 ///
 /// # Errors
 /// What SQLite answered.
 pub fn owners(q: &impl Queries, device: &str) -> Result<Vec<Owner>, StoreError> {
-    let mut statement = q.connection().prepare_cached(
-        "select device, slot, patient, from_ms, to_ms from device_owner where device = ?1
-         order by from_ms, patient",
-    )?;
-    let rows = statement.query_map([device], |row| {
-        Ok(Owner {
-            device: row.get(0)?,
-            slot: row.get(1)?,
-            patient: row.get(2)?,
-            from: UnixMillis::from_millis(row.get(3)?),
-            to: row.get::<_, Option<i64>>(4)?.map(UnixMillis::from_millis),
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let (whole, damaged) = read_owners(q, "device = ?1", [device])?;
+    if !damaged.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(whole.into_iter().map(|(_, owner)| owner).collect())
 }
 
 /// What a device said about itself in one batch; `None` leaves what is there.

@@ -24,6 +24,7 @@ pub mod need;
 pub mod observation;
 pub mod open;
 pub mod outbox;
+pub mod outbox_page;
 pub mod patient;
 pub mod plan;
 pub mod probe;

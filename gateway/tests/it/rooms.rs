@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Words that every room may use: plain data and pure functions without a room's decisions.
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 14] = [
     "checked_toml",
     "clock",
     "control::Command",
@@ -21,9 +21,8 @@ const WORDS: [&str; 15] = [
     "json_lines",
     // Civil time: dates, zones and moments as people write them.
     "outreach::local",
-    // Contract types, and the rows of the outbox as the uplink reads them.
+    // Contract types.
     "uplink::message",
-    "uplink::source",
 ];
 
 /// Whom a room may import besides itself and [`WORDS`]; `app` and `cli` may import every room.
@@ -32,7 +31,8 @@ const MAY_IMPORT: [(&str, &[&str]); 20] = [
     ("json_lines", &[]),
     ("checked_toml", &[]),
     ("gatt_json", &[]),
-    ("writer", &["control", "intake", "path"]),
+    // The writer's inbox takes what the uplink asks to be written.
+    ("writer", &["control", "intake", "path", "uplink::source"]),
     // Radio hands arrivals to the writer and gets its acknowledgements.
     // What it is asked, and what it tells meanwhile.
     ("radio", &["requests", "writer"]),

@@ -3,9 +3,9 @@ use super::*;
 use crate::outreach::tests::{PROGRAMME, now_at, with_context};
 use crate::store::journal::{self, Kind, RowOutcome};
 use crate::store::outbox;
+use crate::store::outbox_page::Fetch;
 use crate::store::{Store, patient as patients, task};
 use crate::uplink::message::Lane;
-use crate::uplink::source::Fetch;
 
 /// Takes everything and remembers it.
 #[derive(Default)]
@@ -88,6 +88,8 @@ fn each_id_is_executed_once_and_answered_the_same() {
     assert_eq!(desk.send(&add, Origin::Mqtt), first);
     assert_eq!(desk.heard.0, [("p1".to_owned(), LiveEvent::Settings)]);
     desk.refused("patient_add", ANA, "listed already");
+    let counted = desk.store.transaction(|tx| crate::store::command::counts(tx)).unwrap();
+    assert_eq!((counted.done, counted.refused), (1, 1), "a repetition counts once");
 }
 
 #[test]
@@ -140,6 +142,13 @@ fn what_cannot_be_is_refused_with_a_plain_sentence() {
         r#"{"id":"x","patient":"p1","programme":"fasting-glucose6w"}"#,
         "fasting-glucose-6w?",
     );
+    for start in ["9999-12-31", "1970-01-01"] {
+        desk.refused(
+            "plan_assign",
+            &format!(r#"{{"id":"x","patient":"p1","programme":"{PROGRAMME}","start":"{start}"}}"#),
+            &format!("The start {start} is more than a year away"),
+        );
+    }
     desk.refused("alert_acknowledge", r#"{"patient":"p1","rule":"g1","by":"staff"}"#, "G1?");
     desk.refused("need_book", r#"{"id":"n1"}"#, "UUIDs");
 }

@@ -121,7 +121,18 @@ fn what_came_before_the_link_was_lost_is_durable_before_the_end_is_told() {
     assert_eq!(octets(&rest), [(1, vec![2], None)]);
     let end = stage.on(Input::Committed);
     assert_eq!(end, [Output::Done(Ending::Incomplete(Fault::Disconnected))]);
-    assert_eq!(stage.told(), ["opened"]);
+    // The driver was told of every value, and then of the end.
+    assert_eq!(stage.told(), ["opened", "value [1]", "value [2]", "closed"]);
+}
+
+#[test]
+fn a_driver_may_call_the_end_of_the_link_the_end_of_the_session() {
+    let read = vec![Step::Read(VALUES)];
+    let mut stage = Stage::new(vec![read, vec![Step::Done(Ending::Complete)]]);
+    stage.on(Input::Opened(&services()));
+    let end = stage.on(Input::Lost(Fault::Disconnected));
+    assert_eq!(end, [Output::Done(Ending::Complete)]);
+    assert_eq!(stage.told(), ["opened", "closed"]);
 }
 
 #[test]

@@ -61,6 +61,7 @@ fn records(tx: &Tx<'_>, numbers: impl IntoIterator<Item = u16>) -> Result<(), St
                 meal: None,
             },
             ambiguous: false,
+            pressed: false,
             measured: at(i64::from(n)),
             offset: UtcOffsetMinutes::new(0).unwrap(),
             clock: ClockTrust::Synchronised,
