@@ -23,6 +23,7 @@ use crate::cli::exit::{Exit, Failure, plain};
 use crate::clock::{Clock, RequireSync};
 use crate::config::{Adapter, Config, Loaded};
 use crate::control::socket::{self, Access};
+use crate::radio::profile::Profiles;
 use crate::radio::simulated::{Pace, RadioState, Simulated};
 use crate::store::{Store, StoreOptions};
 use crate::writer::{WriteError, Writer};
@@ -75,6 +76,14 @@ impl Talk {
 /// All problems of the first file that cannot be used.
 pub fn check(config: &Config) -> Result<(), Failure> {
     rooms::check(config)
+}
+
+/// The device models that a gateway with this configuration knows.
+///
+/// # Errors
+/// A file of the configured folder cannot be used.
+pub fn models(config: &Config) -> Result<Profiles, Failure> {
+    rooms::models(config)
 }
 
 /// Runs the gateway until a signal ends it.

@@ -442,7 +442,12 @@ pub fn database_of(file: &Path) -> Option<PathBuf> {
     places_of(file).map(|config| config.database())
 }
 
-/// Data folder and control socket, read without a look at anything else.
+/// As much of a configuration file as says where models are, however wrong the rest of it is.
+pub fn models_of(file: &Path) -> Option<Config> {
+    places_of(file)
+}
+
+/// Data folder, control socket and models, read without a look at anything else.
 fn places_of(file: &Path) -> Option<Config> {
     let text = read_bounded(file).ok()?;
     let table: toml::Table = text.parse().ok()?;
@@ -456,6 +461,7 @@ fn places_of(file: &Path) -> Option<Config> {
     if let Some(socket) = word("control", "socket") {
         config.control.socket = socket;
     }
+    config.radio.models = word("radio", "models");
     Some(config.resolved(&folder_of(file)))
 }
 

@@ -141,7 +141,9 @@ impl Desk {
         });
         let (backlog, journal, commands, mut silent, troubled) = counts.await?;
         let health = self.radio_health().await;
-        if let Some(health) = health.as_ref().filter(|health| health.state != "ok") {
+        if let Some(health) =
+            health.as_ref().filter(|h| !matches!(h.state.as_str(), "ok" | "starting"))
+        {
             // While the radio hears nothing, no device can be blamed.
             let why = health.sentence.as_deref().unwrap_or("it is not well");
             for device in &mut silent {

@@ -3,26 +3,14 @@
 use tokio::sync::watch;
 
 use super::failures::internal;
-use crate::cli::exit::{Exit, Failure};
+use super::rooms;
+use crate::cli::exit::Failure;
 use crate::clock::Clock;
 use crate::config::{Adapter, Config};
 use crate::outreach::local;
 use crate::radio::bluetooth::Bluetooth;
-use crate::radio::profile::Profiles;
 use crate::requests::Radio;
 use crate::writer::Writer;
-
-/// The models that are known: those that come with Hearth, and those of `radio.models`.
-///
-/// # Errors
-/// All problems of all files.
-pub(super) fn profiles(config: &Config) -> Result<Profiles, Failure> {
-    match &config.radio.models {
-        None => Ok(Profiles::built_in()),
-        Some(folder) => Profiles::load(folder)
-            .map_err(|error| Failure::new(Exit::Configuration, format!("radio.models: {error}"))),
-    }
-}
 
 /// The task and the way to it; `None`: readings do not come over Bluetooth.
 ///
@@ -42,7 +30,7 @@ pub(super) fn bluetooth(
         adapter: adapter.clone(),
         restart_command: config.radio.restart_command.clone(),
         place,
-        profiles: profiles(config)?,
+        profiles: rooms::models(config)?,
         clock: clock.clone(),
         writer: writer.clone(),
         committed,

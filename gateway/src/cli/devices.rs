@@ -14,6 +14,7 @@ mod ask;
 mod certify;
 mod doctor;
 mod forget;
+mod models;
 mod pair;
 mod scan;
 mod show;
@@ -112,6 +113,7 @@ enum Action {
         #[command(flatten)]
         daemon: Daemon,
     },
+    Models(models::Models),
     Doctor(doctor::Doctor),
     Certify(certify::Certify),
 }
@@ -165,12 +167,20 @@ impl Devices {
             Action::Pair(command) => command.run(),
             Action::Show(command) => command.run(),
             Action::Forget(command) => command.run(),
+            Action::Models(command) => command.run(),
             Action::Doctor(command) => command.run(),
             Action::Certify(command) => command.run(),
             Action::Add { settings, format, daemon } => {
-                done(&daemon, format, Verb::DeviceAdd(settings.into()))
+                let mut settings = DeviceSettings::from(settings);
+                if let Some(id) = &settings.profile {
+                    let known = models::known(&daemon)?;
+                    let profile = models::named(&known, id)?;
+                    settings.kind.get_or_insert_with(|| profile.kind.clone());
+                }
+                done(&daemon, format, Verb::DeviceAdd(settings))
             }
             Action::Edit { settings, format, daemon } => {
+                check_profile(&daemon, settings.profile.as_deref())?;
                 done(&daemon, format, Verb::DeviceEdit(settings.into()))
             }
             Action::Rename { id, name, format, daemon } => {
@@ -212,6 +222,14 @@ impl Devices {
 /// The state of a device in words, and what to do about it.
 pub(super) fn told_of_state(word: &str) -> (String, Option<&'static str>) {
     (words::state(word), words::next(word))
+}
+
+/// A model that the gateway does not know is better told before anything is done with it.
+fn check_profile(daemon: &Daemon, id: Option<&str>) -> Result<(), Failure> {
+    match id {
+        Some(id) => models::named(&models::known(daemon)?, id).map(drop),
+        None => Ok(()),
+    }
 }
 
 /// An id that is nobody's name: it stands in topics and logs.

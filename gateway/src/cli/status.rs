@@ -63,7 +63,7 @@ pub fn needs_a_look(status: &StatusReport) -> Vec<String> {
         let n = status.journal.unclaimed;
         list.push(format!("{n} readings have no owner: hearth claim list."));
     }
-    if let Some(health) = status.radio.health.as_ref().filter(|health| health.state != "ok") {
+    if let Some(health) = status.radio.health.as_ref().filter(|health| is_ill(health)) {
         let what = health.sentence.clone().unwrap_or_else(|| {
             format!("The radio is not well: {}.", health.state.replace('_', " "))
         });
@@ -170,11 +170,17 @@ fn told(status: &StatusReport) -> String {
     text
 }
 
+/// Whether somebody must look after the radio; one that is just starting is left alone.
+fn is_ill(health: &RadioHealth) -> bool {
+    !matches!(health.state.as_str(), "ok" | "starting")
+}
+
 /// Whether the radio hears anything.
 fn heard(health: &RadioHealth) -> String {
     let state = match health.state.as_str() {
         "ok" if health.scanning => "scanning".to_owned(),
         "ok" => "well".to_owned(),
+        "starting" => "starting".to_owned(),
         code => format!("NOT WELL ({})", code.replace('_', " ")),
     };
     match health.heard_s_ago {

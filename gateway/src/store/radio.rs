@@ -5,14 +5,14 @@ use hearth_shared::time::UnixMillis;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Queries, StoreError, Tx};
-use crate::uplink::message::Lane;
+
+mod completeness;
+
+pub use completeness::{Completeness, MISSING_MAX, completeness};
 
 /// Sessions that are kept of each device: months of a daily cuff, two days of one that is met every
 /// quarter of an hour.
 pub const SESSIONS_MAX: u32 = 200;
-
-/// Stretches of missing record numbers that are told; more are of no use to a person.
-pub const MISSING_MAX: usize = 20;
 
 /// What a session must know of a device before it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -268,7 +268,8 @@ impl SessionNote {
     }
 }
 
-/// Keeps a session and what it found. The device's state becomes `ok`, or the code of a failed one.
+/// Keeps a session and what it found. The device's state becomes `ok`; or the code of a failed one, unless a
+/// cause is known already ([`state`]).
 ///
 /// # Errors
 /// What SQLite answered; unknown devices are refused.
@@ -330,9 +331,16 @@ pub fn session(tx: &Tx<'_>, s: &SessionNote) -> Result<(), StoreError> {
     let word = match (s.how, &s.code) {
         (How::Failed, Some(code)) => code,
         (How::Failed, None) => "failed",
-        _ => "ok",
+        _ => return state(tx, device, "ok", s.ended),
     };
-    state(tx, device, word, s.ended)
+    // A cause that was found out is not replaced by the next symptom of it.
+    tx.transaction
+        .prepare_cached(
+            "update device_radio set state = ?2, state_ms = ?3
+             where device = ?1 and state in ('new', 'ok')",
+        )?
+        .execute(params![device, word, ended])?;
+    Ok(())
 }
 
 /// Where a text of the Device Information service stands. A serial number (2A25) is not kept.
@@ -468,149 +476,6 @@ pub fn sessions(q: &impl Queries, device: &str, most: u32) -> Result<Vec<Session
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// What a device says it holds, beside what is here and what has gone on: one record is one raw row,
-/// however many values it has.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Completeness {
-    /// Records it said it holds.
-    pub held: Option<u32>,
-    /// Oldest record number it said it holds.
-    pub first: Option<u16>,
-    /// Newest.
-    pub last: Option<u16>,
-    /// When it said so, milliseconds since the epoch.
-    pub said_ms: Option<i64>,
-    /// Records of it in the journal, set-aside ones included.
-    pub collected: u64,
-    /// Of these, records that could not be taken as readings and are set aside.
-    pub set_aside: u64,
-    /// Of the collected ones, records that the broker has acknowledged.
-    pub acknowledged: u64,
-    /// Of these, records that every named consumer has confirmed; `None`: no consumer is named.
-    pub confirmed: Option<u64>,
-    /// How often it began to number its records anew.
-    pub resets: u32,
-    /// Stretches of numbers between `first` and `last` that are not in the journal, at most
-    /// [`MISSING_MAX`]; empty where as many records are here as it holds, because numbers may be skipped.
-    pub missing: Vec<(u16, u16)>,
-    /// `complete`, `incomplete`, or `unknown` where the device does not say what it holds.
-    pub verdict: String,
-}
-
-/// Whether everything the device holds is here, and has gone on. `consumers` are those that must
-/// confirm a message.
-///
-/// # Errors
-/// What SQLite answered.
-pub fn completeness(
-    q: &impl Queries,
-    device: &str,
-    consumers: &[String],
-) -> Result<Completeness, StoreError> {
-    let said = q
-        .connection()
-        .prepare_cached(
-            "select records_held, record_first, record_last, records_ms, epoch, epoch_journal_seq
-             from device_radio where device = ?1",
-        )?
-        .query_row([device], |row| {
-            let found = Completeness {
-                held: row.get(0)?,
-                first: row.get(1)?,
-                last: row.get(2)?,
-                said_ms: row.get(3)?,
-                resets: row.get(4)?,
-                ..Completeness::default()
-            };
-            Ok((found, row.get::<_, i64>(5)?))
-        })
-        .optional()?;
-    let (mut found, since) = said.unwrap_or_default();
-    counts(q, device, consumers, &mut found)?;
-    let numbers = numbers(q, device, since)?;
-    if let (Some(first), Some(last)) = (found.first, found.last) {
-        let here = numbers.iter().filter(|n| (first..=last).contains(n)).count() as u64;
-        // After a reset old records stand here under their old numbers.
-        let here = if found.resets > 0 { found.collected } else { here + found.set_aside };
-        if found.held.is_none_or(|held| here < u64::from(held)) {
-            found.missing = missing(&numbers, first, last);
-        }
-    }
-    found.verdict = match found.held {
-        None if found.first.is_none() => "unknown",
-        Some(held) if found.collected < u64::from(held) => "incomplete",
-        _ if !found.missing.is_empty() => "incomplete",
-        _ => "complete",
-    }
-    .to_owned();
-    Ok(found)
-}
-
-fn counts(
-    q: &impl Queries,
-    device: &str,
-    consumers: &[String],
-    found: &mut Completeness,
-) -> Result<(), StoreError> {
-    let count = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| -> Result<u64, StoreError> {
-        let n = q
-            .connection()
-            .prepare_cached(sql)?
-            .query_row(parameters, |row| row.get::<_, i64>(0))?;
-        Ok(n.unsigned_abs())
-    };
-    let lane = Lane::Observations as u8;
-    found.set_aside =
-        count("select count(*) from journal where outcome = 3 and device = ?1", &[&device])?;
-    let readings =
-        count("select count(distinct journal_seq) from observation where device = ?1", &[&device])?;
-    found.collected = readings + found.set_aside;
-    let queued = count(
-        "select count(distinct o.journal_seq) from observation o where o.device = ?1 and o.id in
-           (select id from outbox where lane = ?2 and state in (0, 2, 4))",
-        &[&device, &lane],
-    )?;
-    found.acknowledged = readings.saturating_sub(queued);
-    if !consumers.is_empty() {
-        let through = super::watermark::confirmed(q, consumers, Lane::Observations)?;
-        let through = i64::try_from(through).unwrap_or(i64::MAX);
-        let open = count(
-            "select count(distinct o.journal_seq) from observation o where o.device = ?1 and o.id in
-               (select id from outbox where lane = ?2 and seq > ?3)",
-            &[&device, &lane, &through],
-        )?;
-        found.confirmed = Some(readings.saturating_sub(open));
-    }
-    Ok(())
-}
-
-/// Record numbers in the journal, of the numbering in use, ascending.
-fn numbers(q: &impl Queries, device: &str, since: i64) -> Result<Vec<u16>, StoreError> {
-    let mut statement = q.connection().prepare_cached(
-        "select distinct sequence from observation
-         where device = ?1 and sequence is not null and journal_seq > ?2 order by sequence",
-    )?;
-    let rows = statement.query_map(params![device, since], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Stretches of `first..=last` that are not among the ascending `numbers`.
-fn missing(numbers: &[u16], first: u16, last: u16) -> Vec<(u16, u16)> {
-    let mut gaps = Vec::new();
-    let mut next = u32::from(first);
-    let inside = numbers.iter().filter(|n| (first..=last).contains(n)).map(|n| u32::from(*n));
-    for number in inside.chain([u32::from(last) + 1]) {
-        if number > next
-            && let (Ok(from), Ok(to)) = (u16::try_from(next), u16::try_from(number - 1))
-        {
-            gaps.push((from, to));
-        }
-        next = number + 1;
-    }
-    gaps.truncate(MISSING_MAX);
-    gaps
 }
 
 #[cfg(test)]

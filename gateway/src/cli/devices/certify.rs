@@ -28,7 +28,7 @@ use crate::requests::RadioRequest;
 pub(super) struct Certify {
     #[command(flatten)]
     which: Which,
-    /// Id of the model [default: from maker and name]
+    /// Id of the model, small letters, digits and dashes [default: the name of the file, or maker and model]
     #[arg(long, value_name = "ID")]
     model_id: Option<String>,
     /// What it is, where its services do not say: glucose_meter, blood_pressure_cuff, ...
@@ -49,6 +49,21 @@ pub(super) struct Certify {
 impl Certify {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         super::check_id(self.which.id.as_deref())?;
+        super::check_profile(&self.daemon, self.which.profile.as_deref())?;
+        if let Some(file) = &self.output {
+            let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let id = self.model_id.as_deref().unwrap_or(stem);
+            if slug(id) != id || stem != id || file.extension().is_none_or(|end| end != "toml") {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "A model file is called like its model, in small letters, digits and dashes",
+                )
+                .next(format!(
+                    "--output {}",
+                    file.with_file_name(slug(id)).with_extension("toml").display()
+                )));
+            }
+        }
         for file in [&self.output, &self.report].into_iter().flatten() {
             if file.exists() {
                 return Err(Failure::new(
@@ -62,13 +77,19 @@ impl Certify {
         let first = RadioRequest::Certify(self.which.request());
         let ended =
             ask::converse(&self.daemon, self.format, first, &mut talk, &mut |_| Ok(Value::Null));
-        let learned = talk.learned;
-        if learned.steps.is_empty() {
+        let mut learned = talk.learned;
+        if learned.heard.is_none() {
             // Nothing was tried: there is nothing to report.
             ended?;
-            return Err(Failure::new(Exit::Negative, "No step was tried.")
+            return Err(Failure::new(Exit::Negative, "The device was not heard.")
                 .next("look for the reason: hearth devices doctor"));
         }
+        let steps = steps(&learned, ended.as_ref().err());
+        if !self.format.json {
+            let line = |(what, result, detail): &Step| format!("{result:<7} {what}: {detail}\n");
+            print::out(&steps.iter().map(line).collect::<String>())?;
+        }
+        learned.steps.extend(steps);
         let failed = count(&learned, "fail");
         let summary = format!(
             "{} passed, {failed} failed, {} skipped",
@@ -84,7 +105,13 @@ impl Certify {
         }
         if self.format.json {
             let model = model.as_ref().ok().map(|(_, profile)| json!(profile));
-            print::out(&format!("{}\n", json!({"summary": summary, "model": model})))?;
+            let steps: Vec<Value> = learned
+                .steps
+                .iter()
+                .map(|(step, result, detail)| json!({"step": step, "result": result, "detail": detail}))
+                .collect();
+            let whole = json!({"summary": summary, "steps": steps, "model": model});
+            print::out(&format!("{whole}\n"))?;
         } else {
             print::out(&format!("{summary}.\n"))?;
             match (&self.output, &model) {
@@ -103,13 +130,109 @@ impl Certify {
 
     /// The model file, and as the gateway will read it.
     fn model(&self, learned: &Learned) -> Result<(String, Profile), Failure> {
-        let table = table(learned, self.model_id.as_deref(), self.kind.as_deref())?;
+        let stem = self.output.as_ref().and_then(|file| file.file_stem()?.to_str());
+        let id = self.model_id.as_deref().or(stem);
+        let table = table(learned, id, self.kind.as_deref())?;
         let body = toml::to_string(&table).map_err(internal)?;
-        let profile = toml::from_str(&body).map_err(internal)?;
+        let id = table.get("id").and_then(toml::Value::as_str).unwrap_or_default();
+        let profile = Profile::parse(&format!("{id}.toml"), id, &body).map_err(|problems| {
+            let mut failure = Failure::new(
+                Exit::Negative,
+                "What the session said is no whole model; the lines are above.",
+            )
+            .next("write the model by hand: every key is explained in the files of gateway/models");
+            failure.problems = problems;
+            failure
+        })?;
         let head = "# Written by `hearth devices certify` from one session with one device: read each line, \
                     and add\n# what only its manual says (users, pairing hint, whether it deletes what it has sent).\n";
         Ok((format!("{head}{body}"), profile))
     }
+}
+
+/// What was tried, `pass`, `fail` or `skipped`, and the detail.
+type Step = (String, String, String);
+
+/// A clock that is off by less was set to the second.
+const EXACT_S: i64 = 2;
+/// A clock that is off by less was set, but knows no seconds.
+const MINUTE_S: i64 = 60;
+
+/// The verdict on what a session showed.
+fn steps(learned: &Learned, ended: Option<&Failure>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut step = |what: &str, result: &str, detail: String| {
+        steps.push((what.to_owned(), result.to_owned(), detail));
+    };
+    let services = learned.heard.as_ref().map(|near| near.services.clone()).unwrap_or_default();
+    match services.iter().find_map(|service| kind_of(service)) {
+        Some(kind) => step("announces what it is", "pass", kind.replace('_', " ")),
+        None => step(
+            "announces what it is",
+            "skipped",
+            "none of the services that it announces says so".to_owned(),
+        ),
+    }
+    match &learned.paired {
+        Some((_, authenticated)) => {
+            let protected = match authenticated.as_str() {
+                "yes" => "protected against a man in the middle",
+                "no" => "without protection against a man in the middle",
+                _ => "its protection is not known",
+            };
+            step("is paired", "pass", protected.to_owned());
+        }
+        None => step("is paired", "skipped", "it was not paired in this session".to_owned()),
+    }
+    match learned.information.get("model") {
+        Some(model) => step("says its model", "pass", model.clone()),
+        None => step("says its model", "skipped", "no Device Information service".to_owned()),
+    }
+    match learned.clock {
+        None => step("has a clock", "skipped", "none that can be read".to_owned()),
+        Some((before, set, after)) => {
+            step("has a clock", "pass", words::off(before));
+            match (set, after.map(i64::abs)) {
+                (false, _) => step("takes the time", "skipped", "it was not set".to_owned()),
+                (true, None) => {
+                    step("takes the time", "fail", "it cannot be read back".to_owned());
+                }
+                (true, Some(off)) if off <= EXACT_S => {
+                    step("takes the time", "pass", "to the second".to_owned());
+                }
+                (true, Some(off)) if off <= MINUTE_S => {
+                    step("takes the time", "pass", "to the minute".to_owned());
+                }
+                (true, Some(_)) => step(
+                    "takes the time",
+                    "fail",
+                    format!("it was set and is still {}", words::off(after.unwrap_or_default())),
+                ),
+            }
+        }
+    }
+    let values = words::count(u64::from(learned.values), "value");
+    match (learned.records, learned.values) {
+        (Some(held), got) if got >= held && held > 0 => {
+            step("hands its records over", "pass", format!("{values}, {held} held"));
+        }
+        (Some(held), _) if held > 0 => {
+            step("hands its records over", "fail", format!("{values}, but {held} held"));
+        }
+        (_, 0) => step(
+            "hands its records over",
+            "fail",
+            "nothing came: measure once, then try again".to_owned(),
+        ),
+        (_, _) => step("hands its records over", "pass", values),
+    }
+    match ended {
+        None => step("ends in order", "pass", "the session is complete".to_owned()),
+        Some(failure) => {
+            step("ends in order", "fail", format!("{} ({})", failure.sentence, failure.code))
+        }
+    }
+    steps
 }
 
 fn count(learned: &Learned, result: &str) -> usize {
@@ -220,7 +343,7 @@ fn advertises(name: &Option<String>, services: &[String], (maker, model): (&str,
         table.insert("services".to_owned(), known.into());
     }
     if maker != "unknown" {
-        table.insert("information".to_owned(), vec![maker.to_owned(), model.to_owned()].into());
+        table.insert("information".to_owned(), vec![format!("{maker}/{model}")].into());
     }
     table
 }
@@ -290,19 +413,42 @@ mod tests {
     #[test]
     fn a_session_becomes_a_model_that_the_gateway_reads() {
         let table = table(&learned(), None, None).unwrap();
-        let profile: Profile = toml::from_str(&toml::to_string(&table).unwrap()).unwrap();
+        let body = toml::to_string(&table).unwrap();
+        let profile = Profile::parse("x", "example-ltd-one", &body).unwrap();
         assert_eq!(
             (profile.id.as_str(), profile.kind.as_str()),
             ("example-ltd-one", "glucose_meter")
         );
         assert_eq!(profile.advertises.names, ["Meter+*"]);
         assert_eq!(profile.advertises.services, ["1808"]);
+        assert_eq!(profile.advertises.information, ["Example Ltd./One"]);
         assert_eq!(profile.bond.passkey, crate::radio::profile::Passkey::DeviceShows);
         assert_eq!(profile.records.access, crate::radio::profile::Access::RecordAccess);
         assert_eq!(
             (profile.clock.resolution_s, profile.gatt),
             (60, crate::radio::profile::Gatt::Standard)
         );
+    }
+
+    #[test]
+    fn a_session_is_judged_step_by_step() {
+        let result = |learned: &Learned, ended: Option<&Failure>| -> Vec<String> {
+            steps(learned, ended).into_iter().map(|(_, result, _)| result).collect()
+        };
+        let mut device = Learned { values: 3, ..learned() };
+        assert_eq!(result(&device, None), ["pass"; 7]);
+        // Set, and still minutes off: it only says that it took the time.
+        device.clock = Some((130, true, Some(130)));
+        device.values = 2;
+        device.paired = None;
+        let lost = Failure::new(Exit::Negative, "The connection ended in the middle.");
+        assert_eq!(
+            result(&device, Some(&lost)),
+            ["pass", "skipped", "pass", "pass", "fail", "fail", "fail"]
+        );
+        device.clock = Some((0, true, None));
+        (device.records, device.values) = (None, 1);
+        assert_eq!(result(&device, None)[4..], ["fail", "pass", "pass"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::words;
 use crate::config::{self, Adapter};
 use crate::control::query::{Answer, List, Listing, Request};
 use crate::control::status::StatusReport;
+use crate::radio::profile::Profile;
 use crate::requests::RadioHealth;
 
 mod machine;
@@ -140,10 +141,20 @@ impl Doctor {
             }
             None => checks.push(unknown("radio", "The gateway has no Bluetooth radio.")),
         }
+        let models = super::models::known(&self.daemon);
+        if let Err(failure) = &models {
+            checks.push(problem("models", failure.sentence.clone(), "hearth check-config"));
+        }
         for device in &devices {
             let Some(id) = device.get("id").and_then(Value::as_str) else { continue };
             match super::show::device(&self.daemon, id) {
-                Ok(whole) => checks.extend(of_device(id, &whole)),
+                Ok(whole) => {
+                    let profile = whole.get("profile").and_then(Value::as_str);
+                    if let (Ok(models), Some(profile)) = (&models, profile) {
+                        checks.extend(of_profile(id, profile, models.named(profile)));
+                    }
+                    checks.extend(of_device(id, &whole));
+                }
                 Err(failure) => checks.push(unknown(id, failure.sentence)),
             }
         }
@@ -215,6 +226,7 @@ fn of_radio(health: &RadioHealth) -> Vec<Check> {
     checks.push(match health.state.as_str() {
         "ok" if health.scanning => well("radio", format!("It scans; {heard}.")),
         "ok" => well("radio", format!("It is well; {heard}.")),
+        "starting" => unknown("radio", "It is starting: ask again in a few seconds."),
         code => {
             let fault = words::fault(code);
             let says = health.sentence.clone().or_else(|| fault.as_ref().map(|f| f.sentence()));
@@ -280,6 +292,24 @@ fn of_bonds(health: &RadioHealth, devices: &[Value]) -> Vec<Check> {
         checks.push(well("bonds", format!("{keys} here, as the roster says.")));
     }
     checks
+}
+
+/// Whether the device's model is one that can be spoken with.
+fn of_profile(id: &str, name: &str, profile: Option<&Profile>) -> Option<Check> {
+    let Some(profile) = profile else {
+        return Some(problem(
+            id,
+            format!("No model is called {name} here."),
+            format!("choose one: hearth devices models; hearth devices edit {id} --profile MODEL"),
+        ));
+    };
+    profile.unsupported.as_ref().map(|why| {
+        problem(
+            id,
+            format!("Its model cannot be spoken with: {why}"),
+            "use another device, or the readings that its own app exports",
+        )
+    })
 }
 
 /// A clock that is off by more than this is a problem: readings are corrected by the difference, but a

@@ -22,6 +22,9 @@ use crate::requests::{PairRequest, RadioRequest};
 pub(super) struct Pair {
     #[command(flatten)]
     which: Which,
+    /// Close a window that is open, and break off what is under way in it
+    #[arg(long, conflicts_with_all = ["address", "id", "passkey", "patient"])]
+    cancel: bool,
     /// Whose it is, by id [default: nobody's yet; its readings wait to be claimed]
     #[arg(long, value_name = "PATIENT")]
     patient: Option<String>,
@@ -97,7 +100,15 @@ impl Which {
 
 impl Pair {
     pub(super) fn run(self) -> Result<Exit, Failure> {
+        if self.cancel {
+            ask::radio(&self.daemon, RadioRequest::Cancel)?;
+            if !self.format.json {
+                print::out("The window is closed.\n")?;
+            }
+            return Ok(Exit::Ok);
+        }
         super::check_id(self.which.id.as_deref())?;
+        super::check_profile(&self.daemon, self.which.profile.as_deref())?;
         self.check_patient()?;
         let mut talk = self.which.talk();
         // The radio assigns it before it fetches anything, so that no reading has to be claimed.

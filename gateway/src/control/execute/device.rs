@@ -110,6 +110,8 @@ pub(super) fn check(settings: &DeviceSettings) -> Result<(), Failure> {
 
 fn fields(device: &mut Device, settings: &DeviceSettings) -> Result<(), Failure> {
     if let Some(kind) = &settings.kind {
+        // The word of the model files for the same thing.
+        let kind = if kind == "glucose_sensor" { "continuous_glucose_monitor" } else { kind };
         device.kind = one_of("The kind of device", kind, &KINDS)?.to_owned();
     }
     if let Some(alias) = &settings.alias {

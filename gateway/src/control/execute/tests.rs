@@ -373,10 +373,10 @@ fn a_device_is_called_what_it_is_and_nobodys_name() {
     );
     desk.refused("device_edit", r#"{"id":"cuff-1","alias":"cuff of ruiz"}"#, "is a patient's name");
     desk.refused("device_edit", r#"{"id":"cuff-1","profile":"Example One"}"#, "does not fit");
-    desk.done("device_edit", r#"{"id":"cuff-1","alias":""}"#);
+    desk.done("device_edit", r#"{"id":"cuff-1","alias":"","kind":"glucose_sensor"}"#);
     let device =
         desk.store.transaction(|tx| crate::store::device::get(tx, "cuff-1")).unwrap().unwrap();
-    assert_eq!(device.alias, None);
+    assert_eq!((device.alias, device.kind.as_str()), (None, "continuous_glucose_monitor"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::intake::{Arrival, LinkSecurity, Payload};
 use crate::store::journal::{self, RowOutcome};
 use crate::store::observation::{self, Observation, Standing};
 use crate::store::{Store, StoreOptions, device as roster};
+use crate::uplink::message::Lane;
 
 fn at(second: i64) -> UnixMillis {
     UnixMillis::from_seconds(1_800_000_000 + second)
@@ -32,18 +33,22 @@ fn write(store: &mut Store, work: impl FnOnce(&Tx<'_>) -> Result<(), StoreError>
     store.transaction(work).unwrap();
 }
 
+fn arrival(n: u16) -> Arrival {
+    Arrival {
+        device: "meter-1".into(),
+        payload: Payload::Gatt { characteristic: 0x2A18, octets: n.to_le_bytes().to_vec() },
+        received: Now { wall: at(0), monotonic_ms: 1, boot: BootId([3; 16]), trusted: true },
+        connection: 1,
+        position: u32::from(n),
+        clock_offset_s: None,
+        link: LinkSecurity::default(),
+    }
+}
+
 /// Records of these numbers, as the path keeps them.
 fn records(tx: &Tx<'_>, numbers: impl IntoIterator<Item = u16>) -> Result<(), StoreError> {
     for n in numbers {
-        let arrival = Arrival {
-            device: "meter-1".into(),
-            payload: Payload::Gatt { characteristic: 0x2A18, octets: n.to_le_bytes().to_vec() },
-            received: Now { wall: at(0), monotonic_ms: 1, boot: BootId([3; 16]), trusted: true },
-            connection: 1,
-            position: u32::from(n),
-            clock_offset_s: None,
-            link: LinkSecurity::default(),
-        };
+        let arrival = arrival(n);
         let journal_seq = journal::append(tx, &arrival, RowOutcome::Observed, None)?;
         let observation = Observation {
             id: Uuid::from_u128(u128::from(journal_seq.unsigned_abs())),
@@ -194,6 +199,26 @@ fn a_session_leaves_what_it_found_and_the_list_of_sessions_is_bounded() {
 }
 
 #[test]
+fn a_lost_bond_stays_the_cause_however_its_sessions_fail_and_ends_with_one_that_goes_well() {
+    let (_folder, mut store) = store();
+    let failed = |code: &str, second| {
+        let mut note = SessionNote::new("meter-1", (at(second), at(second + 1)), How::Failed);
+        note.code = Some(code.to_owned());
+        note
+    };
+    let word = |store: &Store| brief(store).state;
+    write(&mut store, |tx| session(tx, &failed("timeout", 1)));
+    assert_eq!(word(&store), "timeout");
+    write(&mut store, |tx| state(tx, "meter-1", "bond_lost", at(5)));
+    write(&mut store, |tx| session(tx, &failed("not_connected", 10)));
+    assert_eq!(word(&store), "bond_lost");
+    write(&mut store, |tx| {
+        session(tx, &SessionNote::new("meter-1", (at(20), at(21)), How::Incomplete))
+    });
+    assert_eq!(word(&store), "ok");
+}
+
+#[test]
 fn completeness_names_what_is_missing_and_how_far_the_rest_has_gone() {
     let (_folder, mut store) = store();
     let ask = |store: &Store, consumers: &[&str]| {
@@ -234,8 +259,64 @@ fn completeness_names_what_is_missing_and_how_far_the_rest_has_gone() {
 
 #[test]
 fn the_highest_number_of_all_is_no_gap_behind_itself() {
-    assert_eq!(missing(&[65_534, 65_535], 65_533, 65_535), [(65_533, 65_533)]);
-    assert_eq!(missing(&[], 3, 4), [(3, 4)]);
+    assert_eq!(completeness::missing(&[65_534, 65_535], 65_533, 65_535), [(65_533, 65_533)]);
+    assert_eq!(completeness::missing(&[], 3, 4), [(3, 4)]);
     let every_other: Vec<u16> = (0..100).filter(|n| n % 2 == 0).collect();
-    assert_eq!(missing(&every_other, 0, 99).len(), MISSING_MAX);
+    assert_eq!(completeness::missing(&every_other, 0, 99).len(), MISSING_MAX);
+}
+
+#[test]
+fn a_ring_that_has_sent_more_than_it_holds_is_judged_by_its_last_session() {
+    let (_folder, mut store) = store();
+    let verdict =
+        |store: &Store| completeness(&store.reader().unwrap(), "meter-1", &[]).unwrap().verdict;
+    let met = |how, second| {
+        let mut note = SessionNote::new("meter-1", (at(second), at(second + 1)), how);
+        note.records_held = Some(3);
+        note
+    };
+    write(&mut store, |tx| {
+        records(tx, [1, 2, 3, 4, 5])?;
+        session(tx, &met(How::Incomplete, 1))
+    });
+    assert_eq!(verdict(&store), "incomplete", "five are here, but perhaps not the newest");
+    write(&mut store, |tx| {
+        session(tx, &met(How::Complete, 10))?;
+        let failed = SessionNote::new("meter-1", (at(20), at(21)), How::Failed);
+        session(tx, &failed)
+    });
+    assert_eq!(verdict(&store), "complete", "a session that failed asked nothing");
+    write(&mut store, |tx| {
+        let mut empty = met(How::Complete, 30);
+        empty.records_held = Some(0);
+        session(tx, &empty)
+    });
+    assert_eq!(verdict(&store), "complete");
+}
+
+#[test]
+fn a_set_aside_record_is_here_under_its_number_and_what_left_by_age_is_not_missing() {
+    let (_folder, mut store) = store();
+    let ask = |store: &Store| completeness(&store.reader().unwrap(), "meter-1", &[]).unwrap();
+    write(&mut store, |tx| {
+        records(tx, [3, 4, 6])?;
+        let mut note = SessionNote::new("meter-1", (at(0), at(1)), How::Complete);
+        (note.records_held, note.record_range) = (Some(6), Some((1, 6)));
+        session(tx, &note)
+    });
+    assert_eq!(ask(&store).missing, [(1, 2), (5, 5)]);
+    write(&mut store, |tx| {
+        // Number 5 came with octets that are no glucose record.
+        let mut odd = arrival(5);
+        odd.payload = Payload::Gatt { characteristic: 0x2A18, octets: vec![0, 5, 0, 9] };
+        journal::append(tx, &odd, RowOutcome::Quarantined, Some("too short")).map(drop)
+    });
+    let found = ask(&store);
+    assert_eq!((found.missing, found.set_aside, found.collected), (vec![(1, 2)], 1, 4));
+    write(&mut store, |tx| {
+        tx.transaction.execute("insert into forgotten values (x'00', 1)", [])?;
+        Ok(())
+    });
+    let aged = ask(&store);
+    assert_eq!((aged.missing, aged.verdict.as_str()), (Vec::new(), "complete"));
 }

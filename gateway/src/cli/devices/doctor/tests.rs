@@ -66,6 +66,17 @@ fn bonds_are_held_against_the_roster() {
 }
 
 #[test]
+fn a_model_that_is_not_known_or_cannot_be_spoken_with_is_told() {
+    let known = crate::radio::profile::Profiles::built_in();
+    assert_eq!(of_profile("m-1", "contour-next", known.named("contour-next")), None);
+    let gone = of_profile("m-1", "gone", known.named("gone")).unwrap();
+    assert!(gone.next.unwrap().contains("hearth devices edit m-1 --profile"), "{}", gone.says);
+    let private = known.iter().find(|profile| profile.unsupported.is_some()).unwrap();
+    let told = of_profile("m-1", &private.id, Some(private)).unwrap();
+    assert_eq!(told.well, Some(false));
+}
+
+#[test]
 fn each_device_is_told_with_its_bond_clock_and_records() {
     let device = |radio: Value, verdict: &str| {
         json!({
