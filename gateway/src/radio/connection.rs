@@ -150,7 +150,6 @@ impl Shell {
             timer: None,
             call: None,
             batch: None,
-            committed: 0,
             ending: None,
         };
         running.on(Input::Opened(&services)).await?;
@@ -202,7 +201,6 @@ struct Running<'a> {
     timer: Option<Instant>,
     call: Option<Call>,
     batch: Option<Vec<Arrival>>,
-    committed: u32,
     ending: Option<Ending>,
 }
 
@@ -246,7 +244,6 @@ impl Running<'_> {
                 calling.set(Some(carry_out(self.link, call)));
             }
             if let Some(batch) = self.batch.take() {
-                self.committed += u32::try_from(batch.len()).unwrap_or(u32::MAX);
                 committing.set(Some(self.shell.commit(batch, stop)));
             }
             let timer = self.timer;
@@ -272,7 +269,7 @@ impl Running<'_> {
                         Err(error) => return Err(error),
                     }
                     self.on(Input::Committed).await?;
-                    self.shell.tell(News::Collected(self.address, self.committed)).await;
+                    self.shell.tell(News::Collected(self.address, self.talk.values())).await;
                 }
                 answer = either(calling.as_mut().as_pin_mut()), if calling.is_some() => {
                     calling.set(None);

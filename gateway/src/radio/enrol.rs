@@ -116,6 +116,7 @@ pub struct Enrol {
     lines: Vec<Told>,
     device: Option<String>,
     clock: Option<i64>,
+    collected: u32,
 }
 
 impl Enrol {
@@ -124,7 +125,8 @@ impl Enrol {
         let seconds = request.seconds.unwrap_or(WINDOW_S);
         let until = now + i64::from(seconds) * 1_000;
         let phase = Phase::Waiting { until, choose: None };
-        let mut enrol = Self { request, phase, lines: Vec::new(), device: None, clock: None };
+        let mut enrol =
+            Self { request, phase, lines: Vec::new(), device: None, clock: None, collected: 0 };
         enrol.tell(Telling::WindowOpen { seconds, hint });
         enrol
     }
@@ -222,7 +224,10 @@ impl Enrol {
                 self.found(finding, behind_s);
             }
             (Input::Collected(values), Phase::Session { .. }) => {
-                self.tell(Telling::Collected { values });
+                if values > self.collected {
+                    self.collected = values;
+                    self.tell(Telling::Collected { values });
+                }
             }
             (Input::Ended(ending), Phase::Session { .. }) => match ending {
                 Ending::Complete | Ending::Incomplete(Fault::Disconnected) => {

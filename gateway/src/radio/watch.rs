@@ -26,6 +26,11 @@ const OPEN_MAX: usize = 4;
 const GAP_MS: i64 = 10_000;
 /// An advert older than this is no invitation any more.
 const FRESH_MS: i64 = 3_000;
+/// BlueZ tells of an advert only when something in it is new, so that a device at rest with a steady signal is
+/// silent to us: a scan started anew tells of everybody who is there. At most this often.
+const REFRESH_MS: i64 = 8_000;
+/// A device heard this long ago may still be there.
+const LINGERS_MS: i64 = 120_000;
 /// First and longest pause after a connection that failed.
 const RETRY_MIN_MS: i64 = 2_000;
 const RETRY_MAX_MS: i64 = 60_000;
@@ -525,26 +530,43 @@ impl Watch {
             actions.push(Action::Open(next));
             return;
         }
+        if self.scanning.is_some_and(|since| now - since >= REFRESH_MS) && self.lingers(now) {
+            actions.push(Action::StopScan);
+            self.stop_listening(now);
+        }
         if self.scanning.is_none() && !self.starting && self.window != Window::Busy {
             self.starting = true;
             actions.push(Action::StartScan);
         }
     }
 
+    /// Somebody who was heard a while ago would be connected now, if only he were heard again.
+    fn lingers(&self, now: i64) -> bool {
+        let listened = self.listened(now);
+        self.window == Window::Closed
+            && self.devices.values().any(|device| {
+                self.may(device, now)
+                    && device.heard.is_some_and(|(_, at)| listened - at <= LINGERS_MS)
+            })
+    }
+
+    /// It asks, and nothing forbids it.
+    fn may(&self, device: &Device, now: i64) -> bool {
+        let known = &device.known;
+        device.asks_since.is_some()
+            && known.supported
+            && !self.open.contains(&known.address)
+            && (!known.needs_bond || self.bonded.contains(&known.address))
+            && device.not_before <= now
+    }
+
     /// The device that has asked longest and may have a connection.
     fn next(&self, now: i64) -> Option<Address> {
-        let may = |device: &&Device| {
-            let known = &device.known;
-            known.supported
-                && !self.open.contains(&known.address)
-                && (!known.needs_bond || self.bonded.contains(&known.address))
-                && device.not_before <= now
-                && device.heard.is_some_and(|(_, at)| self.listened(now) - at <= FRESH_MS)
-        };
+        let listened = self.listened(now);
         self.devices
             .values()
-            .filter(|device| device.asks_since.is_some())
-            .filter(may)
+            .filter(|device| self.may(device, now))
+            .filter(|device| device.heard.is_some_and(|(_, at)| listened - at <= FRESH_MS))
             .min_by_key(|device| device.asks_since)
             .map(|device| device.known.address)
     }

@@ -70,6 +70,30 @@ fn a_device_that_goes_on_advertising_is_on_hold_and_one_that_was_silent_is_not()
 }
 
 #[test]
+fn a_device_with_a_steady_signal_is_heard_again_by_a_scan_started_anew() {
+    let mut watch = scanning();
+    watch.on(heard(A), 1_000);
+    watch.on(Event::Opened(A), 2_000);
+    rescan(&mut watch, 2_000);
+    watch.on(Event::Closed(A, Ended::Well { values: 1 }), 5_000);
+    assert_eq!(watch.on(heard(A), 6_000), []);
+    // On hold, and then nothing new is told of it.
+    let mut renewed = Vec::new();
+    for second in 7..400 {
+        // Somebody else keeps the radio from looking deaf.
+        watch.on(heard(Address([9; 6])), second * 1_000);
+        let actions = watch.on(Event::Tick, second * 1_000);
+        if actions == [Action::StopScan, Action::StartScan] {
+            rescan(&mut watch, second * 1_000);
+            renewed.push(second);
+        }
+    }
+    assert_eq!(renewed.first(), Some(&45));
+    // It has left: after a while nobody asks for it any more.
+    assert!(renewed.last().is_some_and(|last| *last < 140), "{renewed:?}");
+}
+
+#[test]
 fn sessions_without_news_make_the_hold_longer_up_to_a_quarter_of_an_hour() {
     let mut watch = scanning();
     let mut now = 1_000;
