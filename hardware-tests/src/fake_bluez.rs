@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::{Path as File, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -87,7 +88,8 @@ impl PrivateBus {
         };
         let bus = Self { daemon, socket };
         let began = Instant::now();
-        while !bus.socket.exists() {
+        // The socket is there before it is listened on.
+        while UnixStream::connect(&bus.socket).is_err() {
             if began.elapsed() > Duration::from_secs(10) {
                 let log = fs::read_to_string(folder.join("bus.log")).unwrap_or_default();
                 bail!("dbus-daemon did not listen within 10 s: {log}");
@@ -203,6 +205,7 @@ struct World {
     adapter: bool,
     powered: bool,
     discovering: bool,
+    stalled: bool,
     filter: Vec<String>,
     devices: BTreeMap<Address, Device>,
     /// Unique name and path of the agents, the default one last.
@@ -365,9 +368,17 @@ impl FakeBluez {
         locked(&self.world).devices.insert(device.address, device);
     }
 
-    /// The device is heard: BlueZ adds its object, or tells what changed.
+    /// The discovery stalls: it goes on by its own account, and nothing is heard until it is started anew.
+    pub fn stall(&self) {
+        locked(&self.world).stalled = true;
+    }
+
+    /// The device advertises: BlueZ adds its object, or tells what changed, where it scans.
     pub fn advertise(&self, device: &Device) {
         let mut world = locked(&self.world);
+        if !world.discovering || world.stalled {
+            return;
+        }
         let known = world.devices.insert(device.address, device.clone()).is_some();
         drop(world);
         let path = device_path(device.address);
@@ -755,6 +766,21 @@ fn on_adapter(
         "StopDiscovery" if !here.discovering => Err(("Failed", "No discovery started".to_owned())),
         "StartDiscovery" | "StopDiscovery" => {
             here.discovering = member == "StartDiscovery";
+            if here.discovering {
+                here.stalled = false;
+                return Ok(message.method_return());
+            }
+            // What was heard is only remembered from now on.
+            let heard = here
+                .devices
+                .values_mut()
+                .filter_map(|device| device.rssi.take().map(|_| device_path(device.address)));
+            for path in heard.collect::<Vec<_>>() {
+                let (interface, member) = (PROPERTIES.into(), "PropertiesChanged".into());
+                let signal = Message::signal(&path, &interface, &member);
+                let invalid = vec!["RSSI".to_owned()];
+                let _ = connection.send(signal.append3(DEVICE, PropMap::new(), invalid));
+            }
             Ok(message.method_return())
         }
         "RemoveDevice" => {

@@ -3,6 +3,7 @@
 //! - Nothing is decided here, and nothing is waited for without a deadline.
 //! - Nothing is left behind: a connection attempt that fails, takes too long or is dropped ends in
 //!   `Disconnect`, and so does a [`Link`] that is dropped.
+//! - Adverts, and who is connected, come from our own signals ([`super::pairing`]); btleplug carries GATT.
 //! - btleplug's streams do not end when `bluetoothd` or the bus goes away. Whoever holds a [`Link`] asks
 //!   [`Link::is_connected`], or watches [`super::pairing::PairingEvent`].
 
@@ -14,10 +15,10 @@ use std::time::Duration;
 
 use bluez_async::BluetoothError;
 use btleplug::api::{
-    Central as _, CentralEvent as Raw, CentralState, CharPropFlags, Characteristic, Manager as _,
-    Peripheral as _, ValueNotification, WriteType,
+    Central as _, CharPropFlags, Characteristic, Manager as _, Peripheral as _, ValueNotification,
+    WriteType,
 };
-use btleplug::platform::{Adapter, Manager, Peripheral, PeripheralId};
+use btleplug::platform::{Adapter, Manager, Peripheral};
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -25,7 +26,7 @@ use tokio::time::timeout;
 
 use super::air::{Address, Advert, Fault, Place, Properties, Services};
 use super::bluez_error::{On, fault};
-use super::pairing::{Scan, ScanWas};
+use super::pairing::{Scan, ScanWas, Sighting};
 
 /// What the radio tells unasked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,15 +44,16 @@ pub enum CentralEvent {
 }
 
 /// Events that may wait for the shell: some seconds of a busy street. An advert beyond that is dropped
-/// and counted, since the device says it again; everything else waits.
+/// and counted, since the device says it again.
 const EVENTS_MAX: usize = 256;
+
+/// Of these, adverts leave so many free for what is said only once. A shell that has not taken that many
+/// changes of its few links hangs: for it, the stream ends.
+const EVENTS_RESERVED: usize = 64;
 
 /// Values that may wait for one connection: more than any known meter sends before its acknowledgement is
 /// due, and little memory. Beyond it, they wait in the library.
 const VALUES_MAX: usize = 1024;
-
-/// BlueZ's word for "signal strength not known" (HCI: 127).
-const RSSI_UNKNOWN: i16 = 127;
 
 /// How long each kind of call may take. Tests shorten them.
 #[derive(Clone, Copy, Debug)]
@@ -90,14 +92,47 @@ struct Inner {
     name: String,
     scan: Scan,
     deadlines: CentralDeadlines,
-    dropped_adverts: Arc<AtomicU64>,
-    follower: Mutex<Option<JoinHandle<()>>>,
+    teller: Arc<Teller>,
+    ending: JoinHandle<()>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(follower) = locked(&self.follower).take() {
-            follower.abort();
+        self.ending.abort();
+    }
+}
+
+/// The way of events to the shell.
+struct Teller {
+    events: Mutex<Option<mpsc::Sender<CentralEvent>>>,
+    dropped: AtomicU64,
+}
+
+impl Teller {
+    fn tell(&self, sighting: Sighting) {
+        let mut events = locked(&self.events);
+        let Some(sender) = events.as_ref() else { return };
+        let event = match sighting {
+            Sighting::Heard(_) if sender.capacity() <= EVENTS_RESERVED => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            Sighting::Heard(advert) => CentralEvent::Advert(advert),
+            Sighting::Connected(address, true) => CentralEvent::Connected(address),
+            Sighting::Connected(address, false) => CentralEvent::Disconnected(address),
+            Sighting::Power(on) => CentralEvent::Power(on),
+        };
+        if sender.try_send(event).is_err() {
+            *events = None;
+        }
+    }
+
+    /// Says that nothing more will come.
+    async fn end(&self) {
+        let sender = locked(&self.events).take();
+        if let Some(sender) = sender {
+            // An error: the shell is gone already.
+            let _ = sender.send(CentralEvent::StreamEnded).await;
         }
     }
 }
@@ -125,21 +160,20 @@ impl Central {
         deadlines: CentralDeadlines,
     ) -> Result<(Self, mpsc::Receiver<CentralEvent>), Fault> {
         let name = adapter.to_owned();
-        let scan = Scan::open(&name, deadlines.call).await?;
-        let (adapter, stream) =
-            timeout(deadlines.open, open(&name)).await.map_err(|_| Fault::DaemonFrozen)??;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let dropped_adverts = Arc::new(AtomicU64::new(0));
-        let follower = Follower {
-            adapter: adapter.clone(),
-            events: sender,
-            deadline: deadlines.call,
-            dropped: dropped_adverts.clone(),
-        };
-        let follower = tokio::spawn(follower.run(stream, scan.lost()));
-        let follower = Mutex::new(Some(follower));
-        let inner = Inner { adapter, name, scan, deadlines, dropped_adverts, follower };
-        Ok((Self(Arc::new(inner)), events))
+        let teller =
+            Arc::new(Teller { events: Mutex::new(Some(sender)), dropped: AtomicU64::new(0) });
+        let telling = teller.clone();
+        let scan =
+            Scan::open(&name, deadlines.call, move |sighting| telling.tell(sighting)).await?;
+        let adapter =
+            timeout(deadlines.open, open(&name)).await.map_err(|_| Fault::DaemonFrozen)??;
+        let (lost, telling) = (scan.lost(), teller.clone());
+        let ending = tokio::spawn(async move {
+            lost.await;
+            telling.end().await;
+        });
+        Ok((Self(Arc::new(Inner { adapter, name, scan, deadlines, teller, ending })), events))
     }
 
     /// Starts to scan: Low Energy only, with repeated data, without a filter by service. The adapter is
@@ -163,7 +197,7 @@ impl Central {
 
     /// Adverts dropped since the start because the shell did not take them.
     pub fn dropped_adverts(&self) -> u64 {
-        self.0.dropped_adverts.load(Ordering::Relaxed)
+        self.0.teller.dropped.load(Ordering::Relaxed)
     }
 
     /// Connects a device that BlueZ knows, and waits until its services are resolved.
@@ -204,7 +238,7 @@ impl Central {
     }
 }
 
-async fn open(name: &str) -> Result<(Adapter, Events), Fault> {
+async fn open(name: &str) -> Result<Adapter, Fault> {
     let runtime = tokio::runtime::Handle::current();
     // libdbus connects in a blocking manner.
     let opening = tokio::task::spawn_blocking(move || runtime.block_on(Manager::new()));
@@ -214,103 +248,10 @@ async fn open(name: &str) -> Result<(Adapter, Events), Fault> {
         let on = On::Adapter(name);
         let info = adapter.adapter_info().await.map_err(|error| of(error, on))?;
         if info.split(' ').next() == Some(name) {
-            let events = adapter.events().await.map_err(|error| of(error, on))?;
-            return Ok((adapter, events));
+            return Ok(adapter);
         }
     }
     Err(Fault::NoAdapter(name.to_owned()))
-}
-
-type Events = Pin<Box<dyn Stream<Item = Raw> + Send>>;
-
-/// Turns btleplug's events into ours.
-struct Follower {
-    adapter: Adapter,
-    events: mpsc::Sender<CentralEvent>,
-    deadline: Duration,
-    dropped: Arc<AtomicU64>,
-}
-
-impl Follower {
-    async fn run(self, mut stream: Events, lost: impl Future<Output = ()> + Send) {
-        let mut lost = std::pin::pin!(lost);
-        loop {
-            let raw = tokio::select! {
-                raw = stream.next() => raw,
-                () = &mut lost => None,
-            };
-            let Some(raw) = raw else {
-                // An error: the shell is gone already.
-                let _ = self.events.send(CentralEvent::StreamEnded).await;
-                return;
-            };
-            let told = match raw {
-                Raw::DeviceConnected(id) => self.tell(&id, CentralEvent::Connected).await,
-                Raw::DeviceDisconnected(id) => self.tell(&id, CentralEvent::Disconnected).await,
-                Raw::StateUpdate(state) => {
-                    let on = state == CentralState::PoweredOn;
-                    self.events.send(CentralEvent::Power(on)).await.is_ok()
-                }
-                // These come for what BlueZ remembers as well, when the stream begins and when services
-                // are resolved: only a signal strength says that it is heard.
-                Raw::DeviceDiscovered(id) | Raw::ServicesAdvertisement { id, .. } => {
-                    self.hear(&id, Heard::IfStrengthIsKnown).await
-                }
-                Raw::RssiUpdate { id, .. }
-                | Raw::ManufacturerDataAdvertisement { id, .. }
-                | Raw::ServiceDataAdvertisement { id, .. } => self.hear(&id, Heard::Now).await,
-                Raw::DeviceUpdated(_) | Raw::DeviceServicesModified(_) => true,
-            };
-            if !told {
-                return;
-            }
-        }
-    }
-
-    /// `false`: nobody listens any more.
-    async fn tell(&self, id: &PeripheralId, event: fn(Address) -> CentralEvent) -> bool {
-        let Some(address) = address_of(id) else { return true };
-        self.events.send(event(address)).await.is_ok()
-    }
-
-    async fn hear(&self, id: &PeripheralId, heard: Heard) -> bool {
-        // A device that vanished meanwhile, or a daemon that does not answer: the ping tells of that.
-        if let Ok(Some(advert)) = timeout(self.deadline, self.advert(id)).await
-            && (advert.rssi.is_some() || heard == Heard::Now)
-            && let Err(mpsc::error::TrySendError::Full(_)) =
-                self.events.try_send(CentralEvent::Advert(advert))
-        {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-        !self.events.is_closed()
-    }
-
-    async fn advert(&self, id: &PeripheralId) -> Option<Advert> {
-        let peripheral = self.adapter.peripheral(id).await.ok()?;
-        let known = peripheral.properties().await.ok()??;
-        Some(Advert {
-            address: Address(known.address.into_inner()),
-            random: known.address_type == Some(btleplug::api::AddressType::Random),
-            // Not the alias: without a name, BlueZ puts the address there.
-            name: known.advertisement_name,
-            services: known.services,
-            manufacturer: known.manufacturer_data.into_iter().collect(),
-            service_data: known.service_data.into_iter().collect(),
-            rssi: known.rssi.filter(|rssi| *rssi != RSSI_UNKNOWN),
-        })
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Heard {
-    Now,
-    IfStrengthIsKnown,
-}
-
-/// btleplug shows an id as the end of its path: `hci0/dev_C0_FF_EE_00_00_01`.
-fn address_of(id: &PeripheralId) -> Option<Address> {
-    let shown = id.to_string();
-    shown.split_once("/dev_")?.1.replace('_', ":").parse().ok()
 }
 
 struct LinkInner {

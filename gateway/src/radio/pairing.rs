@@ -9,6 +9,7 @@
 
 mod agent;
 mod bus;
+mod scan;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,8 +33,8 @@ use super::rfkill;
 use agent::{AGENT_PATH, Agent};
 use bus::{ADAPTER, BLUEZ, Bus, DEVICE, Refusal, adapter_path, address_in, device_path, flag};
 
-pub(crate) use bus::Scan;
-pub use bus::ScanWas;
+pub use scan::ScanWas;
+pub(crate) use scan::{Scan, Sighting};
 
 /// What happens beside what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,8 +160,9 @@ impl Pairing {
         let (seen, signals) = mpsc::channel(SIGNALS_MAX);
         // From here on, dropping takes the agent off the connection again.
         let inner = Inner { bus, agent, served, adapter: adapter.to_owned(), path, deadlines };
-        let matches = watch_signals(&inner.bus, &seen).await?;
-        inner.agent.set_owner(owner(&inner.bus, inner.deadlines.call).await);
+        let matches = watch_signals(&inner, &seen).await?;
+        let owner = owner(&inner.bus, inner.deadlines.call).await;
+        inner.agent.set_first_owner(owner);
         if inner.agent.owner().is_some() {
             // Why it failed comes out at the first ping, which tries again.
             let _ = inner.register().await;
@@ -414,6 +416,7 @@ type Manager = Proxy<'static, Arc<SyncConnection>>;
 async fn register(agent: &Agent, manager: &Manager) -> Result<(), Fault> {
     const MANAGER: &str = "org.bluez.AgentManager1";
     let path = Path::from(AGENT_PATH);
+    let owner = agent.owner();
     // It can show digits, take digits, and compare them; whatever a device can do, we can answer.
     let arguments = (path.clone(), "KeyboardDisplay");
     let call = manager.method_call(MANAGER, "RegisterAgent", arguments);
@@ -426,7 +429,7 @@ async fn register(agent: &Agent, manager: &Manager) -> Result<(), Fault> {
     let call = manager.method_call(MANAGER, "RequestDefaultAgent", (path,));
     let default: Result<(), dbus::Error> = call.await;
     default.map_err(|error| Refusal::from(error).on(On::Daemon))?;
-    agent.set_registered();
+    agent.set_registered(owner.as_deref());
     Ok(())
 }
 
@@ -473,7 +476,7 @@ fn adapter_name(path: &Path<'_>) -> Option<String> {
 }
 
 /// Asks the bus for the signals, and keeps what matters of them.
-async fn watch_signals(bus: &Bus, seen: &mpsc::Sender<Seen>) -> Result<Vec<MsgMatch>, Fault> {
+async fn watch_signals(inner: &Inner, seen: &mpsc::Sender<Seen>) -> Result<Vec<MsgMatch>, Fault> {
     let mut matches = Vec::new();
     let bluez = BLUEZ.into();
     let rules = [
@@ -483,12 +486,18 @@ async fn watch_signals(bus: &Bus, seen: &mpsc::Sender<Seen>) -> Result<Vec<MsgMa
         ObjectManagerInterfacesRemoved::match_rule(Some(&bluez), None),
     ];
     for rule in rules {
-        let seen = seen.clone();
+        let (seen, agent) = (seen.clone(), inner.agent.clone());
         let on_signal = move |message| {
-            // Full: see `SIGNALS_MAX`; the owner is read anew by the next ping's failure.
-            signal(&message).is_none_or(|signal| seen.try_send(signal).is_ok() || !seen.is_closed())
+            let Some(signal) = signal(&message) else { return true };
+            if let Seen::Owner(owner) = &signal {
+                // Here and not in the task that follows: the next message may be a question of
+                // somebody who is not the owner any more.
+                agent.set_owner(owner.clone());
+            }
+            // Full: see `SIGNALS_MAX`. Who owns the name is kept all the same, and a ping registers.
+            seen.try_send(signal).is_ok() || !seen.is_closed()
         };
-        let matched = bus.connection.add_match(rule.static_clone()).await;
+        let matched = inner.bus.connection.add_match(rule.static_clone()).await;
         let matched = matched.map_err(|error| Refusal::from(error).on(On::Daemon))?;
         matches.push(matched.msg_cb(on_signal));
     }
@@ -533,11 +542,9 @@ async fn follow(
         };
         match seen {
             Some(Seen::Owner(None)) => {
-                agent.set_owner(None);
                 agent.tell(PairingEvent::DaemonGone).await;
             }
-            Some(Seen::Owner(owner)) => {
-                agent.set_owner(owner);
+            Some(Seen::Owner(Some(_))) => {
                 for attempt in 1..=REGISTER_TRIES {
                     if register(&agent, &manager).await.is_ok() {
                         break;
