@@ -583,17 +583,21 @@ fn objects(world: &World) -> Vec<(Path<'static>, &'static str, PropMap)> {
     all
 }
 
-/// The introspection of a path: btleplug looks for the children's names there.
-fn introspection(world: &World, path: &str) -> String {
+/// The introspection of a path: btleplug looks for the children's names there. `None`: nothing is there.
+fn introspection(world: &World, path: &str) -> Option<String> {
     let below = format!("{}/", path.trim_end_matches('/'));
-    let mut children: Vec<String> = objects(world)
+    let all = objects(world);
+    let mut children: Vec<String> = all
         .iter()
         .filter_map(|(object, _, _)| object.strip_prefix(below.as_str()))
         .map(|rest| rest.split('/').next().unwrap_or_default().to_owned())
         .collect();
+    if children.is_empty() && !all.iter().any(|(object, _, _)| **object == *path) {
+        return None;
+    }
     children.dedup();
     let nodes: String = children.iter().map(|name| format!("<node name=\"{name}\"/>")).collect();
-    format!("<node>{nodes}</node>")
+    Some(format!("<node>{nodes}</node>"))
 }
 
 fn changed_signal(path: &Path<'_>, interface: &str, changed: PropMap) -> Message {
@@ -644,9 +648,9 @@ fn on_call(world: &Shared, connection: &Arc<SyncConnection>, message: Message) {
     }
     drop(here);
     let answer = match method.as_str() {
-        "Introspectable.Introspect" => {
-            Ok(message.method_return().append1(introspection(&locked(world), &path)))
-        }
+        "Introspectable.Introspect" => introspection(&locked(world), &path)
+            .map(|nodes| message.method_return().append1(nodes))
+            .ok_or_else(unknown),
         "ObjectManager.GetManagedObjects" => {
             let mut all: HashMap<Path<'static>, HashMap<String, PropMap>> = HashMap::new();
             for (path, interface, properties) in objects(&locked(world)) {

@@ -284,6 +284,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn adverts_leave_room_for_what_is_said_once() {
+        let (sender, mut events) = mpsc::channel(EVENTS_MAX);
+        let teller = Teller { events: Mutex::new(Some(sender)), dropped: AtomicU64::new(0) };
+        let device = Address([1; 6]);
+        for _ in 0..EVENTS_MAX {
+            teller.tell(Sighting::Heard(Advert::of(device)));
+        }
+        let reserved = u64::try_from(EVENTS_RESERVED).unwrap_or_default();
+        assert_eq!(teller.dropped.load(Ordering::Relaxed), reserved);
+        for _ in 0..EVENTS_RESERVED {
+            teller.tell(Sighting::Connected(device, true));
+        }
+        // One more than a shell that is alive would leave there: it hangs, and is told so.
+        teller.tell(Sighting::Connected(device, false));
+        let mut taken = Vec::new();
+        while let Ok(event) = events.try_recv() {
+            taken.push(event);
+        }
+        assert_eq!(taken.len(), EVENTS_MAX);
+        assert_eq!(taken.last(), Some(&CentralEvent::Connected(device)));
+        assert_eq!(events.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
+    }
+
+    #[test]
     fn only_the_library_s_background_task_may_panic() {
         let before = library_panics();
         let registry = "registry/src/index.crates.io-1949cf8c6b5b557f";

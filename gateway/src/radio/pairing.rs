@@ -205,6 +205,11 @@ impl Pairing {
                 cancel.now().await;
                 Err(Fault::PairingTimeout)
             }
+            // The closing window refused a question, and BlueZ's answer to that came first.
+            Err(_) if *inner.agent.window().borrow() != Some(address) => {
+                cancel.armed = false;
+                Err(Fault::WindowClosed)
+            }
             Err(refusal) => {
                 cancel.armed = false;
                 Err(pairing_fault(&refusal.name, &refusal.message, inner.agent.talk()))
