@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::{Path as File, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -87,7 +88,8 @@ impl PrivateBus {
         };
         let bus = Self { daemon, socket };
         let began = Instant::now();
-        while !bus.socket.exists() {
+        // The socket is there before it is listened on.
+        while UnixStream::connect(&bus.socket).is_err() {
             if began.elapsed() > Duration::from_secs(10) {
                 let log = fs::read_to_string(folder.join("bus.log")).unwrap_or_default();
                 bail!("dbus-daemon did not listen within 10 s: {log}");
@@ -203,6 +205,7 @@ struct World {
     adapter: bool,
     powered: bool,
     discovering: bool,
+    stalled: bool,
     filter: Vec<String>,
     devices: BTreeMap<Address, Device>,
     /// Unique name and path of the agents, the default one last.
@@ -365,9 +368,17 @@ impl FakeBluez {
         locked(&self.world).devices.insert(device.address, device);
     }
 
-    /// The device is heard: BlueZ adds its object, or tells what changed.
+    /// The discovery stalls: it goes on by its own account, and nothing is heard until it is started anew.
+    pub fn stall(&self) {
+        locked(&self.world).stalled = true;
+    }
+
+    /// The device advertises: BlueZ adds its object, or tells what changed, where it scans.
     pub fn advertise(&self, device: &Device) {
         let mut world = locked(&self.world);
+        if !world.discovering || world.stalled {
+            return;
+        }
         let known = world.devices.insert(device.address, device.clone()).is_some();
         drop(world);
         let path = device_path(device.address);
@@ -572,17 +583,21 @@ fn objects(world: &World) -> Vec<(Path<'static>, &'static str, PropMap)> {
     all
 }
 
-/// The introspection of a path: btleplug looks for the children's names there.
-fn introspection(world: &World, path: &str) -> String {
+/// The introspection of a path: btleplug looks for the children's names there. `None`: nothing is there.
+fn introspection(world: &World, path: &str) -> Option<String> {
     let below = format!("{}/", path.trim_end_matches('/'));
-    let mut children: Vec<String> = objects(world)
+    let all = objects(world);
+    let mut children: Vec<String> = all
         .iter()
         .filter_map(|(object, _, _)| object.strip_prefix(below.as_str()))
         .map(|rest| rest.split('/').next().unwrap_or_default().to_owned())
         .collect();
+    if children.is_empty() && !all.iter().any(|(object, _, _)| **object == *path) {
+        return None;
+    }
     children.dedup();
     let nodes: String = children.iter().map(|name| format!("<node name=\"{name}\"/>")).collect();
-    format!("<node>{nodes}</node>")
+    Some(format!("<node>{nodes}</node>"))
 }
 
 fn changed_signal(path: &Path<'_>, interface: &str, changed: PropMap) -> Message {
@@ -633,9 +648,9 @@ fn on_call(world: &Shared, connection: &Arc<SyncConnection>, message: Message) {
     }
     drop(here);
     let answer = match method.as_str() {
-        "Introspectable.Introspect" => {
-            Ok(message.method_return().append1(introspection(&locked(world), &path)))
-        }
+        "Introspectable.Introspect" => introspection(&locked(world), &path)
+            .map(|nodes| message.method_return().append1(nodes))
+            .ok_or_else(unknown),
         "ObjectManager.GetManagedObjects" => {
             let mut all: HashMap<Path<'static>, HashMap<String, PropMap>> = HashMap::new();
             for (path, interface, properties) in objects(&locked(world)) {
@@ -755,6 +770,21 @@ fn on_adapter(
         "StopDiscovery" if !here.discovering => Err(("Failed", "No discovery started".to_owned())),
         "StartDiscovery" | "StopDiscovery" => {
             here.discovering = member == "StartDiscovery";
+            if here.discovering {
+                here.stalled = false;
+                return Ok(message.method_return());
+            }
+            // What was heard is only remembered from now on.
+            let heard = here
+                .devices
+                .values_mut()
+                .filter_map(|device| device.rssi.take().map(|_| device_path(device.address)));
+            for path in heard.collect::<Vec<_>>() {
+                let (interface, member) = (PROPERTIES.into(), "PropertiesChanged".into());
+                let signal = Message::signal(&path, &interface, &member);
+                let invalid = vec!["RSSI".to_owned()];
+                let _ = connection.send(signal.append3(DEVICE, PropMap::new(), invalid));
+            }
             Ok(message.method_return())
         }
         "RemoveDevice" => {

@@ -29,13 +29,11 @@ pub(super) fn start(log: &Log) {
     };
 }
 
-/// A panic is a fault of ours: its place is logged, its message not, because that may hold data.
+/// A panic is a fault of ours: its place is logged, its message not, because that may hold data. The
+/// Bluetooth library's own in the background are counted, and no fault.
 pub(super) fn panic_hook() {
     std::panic::set_hook(Box::new(|info| {
         if info.location().is_some_and(|at| is_library_panic(at.file())) {
-            tracing::warn!(
-                "a background task of the Bluetooth library failed; it is counted and survived"
-            );
             return;
         }
         let place = info.location().map(|at| format!("{}:{}", at.file(), at.line()));

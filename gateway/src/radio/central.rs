@@ -1,31 +1,30 @@
-//! The central: commands in, events out. The only file that names btleplug.
+//! The central: commands in, events out. With its `link`, the only place that names btleplug.
 //!
 //! - Nothing is decided here, and nothing is waited for without a deadline.
 //! - Nothing is left behind: a connection attempt that fails, takes too long or is dropped ends in
 //!   `Disconnect`, and so does a [`Link`] that is dropped.
+//! - Adverts, and who is connected, come from our own signals ([`super::pairing`]); btleplug carries GATT.
 //! - btleplug's streams do not end when `bluetoothd` or the bus goes away. Whoever holds a [`Link`] asks
 //!   [`Link::is_connected`], or watches [`super::pairing::PairingEvent`].
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+mod link;
+
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bluez_async::BluetoothError;
-use btleplug::api::{
-    Central as _, CentralEvent as Raw, CentralState, CharPropFlags, Characteristic, Manager as _,
-    Peripheral as _, ValueNotification, WriteType,
-};
-use btleplug::platform::{Adapter, Manager, Peripheral, PeripheralId};
-use futures_util::{Stream, StreamExt};
+use btleplug::api::{Central as _, Manager as _, Peripheral as _};
+use btleplug::platform::{Adapter, Manager};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::air::{Address, Advert, Fault, Place, Properties, Services};
+use super::air::{Address, Advert, Fault};
 use super::bluez_error::{On, fault};
-use super::pairing::{Scan, ScanWas};
+use super::pairing::{Scan, ScanWas, Sighting};
+
+pub use link::Link;
 
 /// What the radio tells unasked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,15 +42,12 @@ pub enum CentralEvent {
 }
 
 /// Events that may wait for the shell: some seconds of a busy street. An advert beyond that is dropped
-/// and counted, since the device says it again; everything else waits.
+/// and counted, since the device says it again.
 const EVENTS_MAX: usize = 256;
 
-/// Values that may wait for one connection: more than any known meter sends before its acknowledgement is
-/// due, and little memory. Beyond it, they wait in the library.
-const VALUES_MAX: usize = 1024;
-
-/// BlueZ's word for "signal strength not known" (HCI: 127).
-const RSSI_UNKNOWN: i16 = 127;
+/// Of these, adverts leave so many free for what is said only once. A shell that has not taken that many
+/// changes of its few links hangs: for it, the stream ends.
+const EVENTS_RESERVED: usize = 64;
 
 /// How long each kind of call may take. Tests shorten them.
 #[derive(Clone, Copy, Debug)]
@@ -90,14 +86,47 @@ struct Inner {
     name: String,
     scan: Scan,
     deadlines: CentralDeadlines,
-    dropped_adverts: Arc<AtomicU64>,
-    follower: Mutex<Option<JoinHandle<()>>>,
+    teller: Arc<Teller>,
+    ending: JoinHandle<()>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(follower) = locked(&self.follower).take() {
-            follower.abort();
+        self.ending.abort();
+    }
+}
+
+/// The way of events to the shell.
+struct Teller {
+    events: Mutex<Option<mpsc::Sender<CentralEvent>>>,
+    dropped: AtomicU64,
+}
+
+impl Teller {
+    fn tell(&self, sighting: Sighting) {
+        let mut events = locked(&self.events);
+        let Some(sender) = events.as_ref() else { return };
+        let event = match sighting {
+            Sighting::Heard(_) if sender.capacity() <= EVENTS_RESERVED => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            Sighting::Heard(advert) => CentralEvent::Advert(advert),
+            Sighting::Connected(address, true) => CentralEvent::Connected(address),
+            Sighting::Connected(address, false) => CentralEvent::Disconnected(address),
+            Sighting::Power(on) => CentralEvent::Power(on),
+        };
+        if sender.try_send(event).is_err() {
+            *events = None;
+        }
+    }
+
+    /// Says that nothing more will come.
+    async fn end(&self) {
+        let sender = locked(&self.events).take();
+        if let Some(sender) = sender {
+            // An error: the shell is gone already.
+            let _ = sender.send(CentralEvent::StreamEnded).await;
         }
     }
 }
@@ -125,21 +154,20 @@ impl Central {
         deadlines: CentralDeadlines,
     ) -> Result<(Self, mpsc::Receiver<CentralEvent>), Fault> {
         let name = adapter.to_owned();
-        let scan = Scan::open(&name, deadlines.call).await?;
-        let (adapter, stream) =
-            timeout(deadlines.open, open(&name)).await.map_err(|_| Fault::DaemonFrozen)??;
         let (sender, events) = mpsc::channel(EVENTS_MAX);
-        let dropped_adverts = Arc::new(AtomicU64::new(0));
-        let follower = Follower {
-            adapter: adapter.clone(),
-            events: sender,
-            deadline: deadlines.call,
-            dropped: dropped_adverts.clone(),
-        };
-        let follower = tokio::spawn(follower.run(stream, scan.lost()));
-        let follower = Mutex::new(Some(follower));
-        let inner = Inner { adapter, name, scan, deadlines, dropped_adverts, follower };
-        Ok((Self(Arc::new(inner)), events))
+        let teller =
+            Arc::new(Teller { events: Mutex::new(Some(sender)), dropped: AtomicU64::new(0) });
+        let telling = teller.clone();
+        let scan =
+            Scan::open(&name, deadlines.call, move |sighting| telling.tell(sighting)).await?;
+        let adapter =
+            timeout(deadlines.open, open(&name)).await.map_err(|_| Fault::DaemonFrozen)??;
+        let (lost, telling) = (scan.lost(), teller.clone());
+        let ending = tokio::spawn(async move {
+            lost.await;
+            telling.end().await;
+        });
+        Ok((Self(Arc::new(Inner { adapter, name, scan, deadlines, teller, ending })), events))
     }
 
     /// Starts to scan: Low Energy only, with repeated data, without a filter by service. The adapter is
@@ -163,7 +191,7 @@ impl Central {
 
     /// Adverts dropped since the start because the shell did not take them.
     pub fn dropped_adverts(&self) -> u64 {
-        self.0.dropped_adverts.load(Ordering::Relaxed)
+        self.0.teller.dropped.load(Ordering::Relaxed)
     }
 
     /// Connects a device that BlueZ knows, and waits until its services are resolved.
@@ -183,28 +211,13 @@ impl Central {
             .map_err(on_adapter)?;
         let found = all.into_iter().find(|one| one.address().into_inner() == address.0);
         let peripheral = found.ok_or(Fault::NotHeard)?;
-        // From here on, dropping disconnects.
-        let link = Link(Arc::new(LinkInner {
-            peripheral,
-            address: *address,
-            deadlines,
-            places: Mutex::default(),
-            filter: Arc::default(),
-            orders: Mutex::default(),
-            closed: AtomicBool::new(false),
-        }));
-        let connected = match timeout(deadlines.connect, link.0.peripheral.connect()).await {
-            Ok(Ok(())) => return Ok(link),
-            Ok(Err(error)) => of(error, On::Device),
-            Err(_) => Fault::Timeout("connecting"),
-        };
-        // An error: there is nothing to end, or nobody to end it.
-        let _ = link.disconnect().await;
-        Err(connected)
+        let link = Link::new(peripheral, *address, deadlines);
+        link.connect().await?;
+        Ok(link)
     }
 }
 
-async fn open(name: &str) -> Result<(Adapter, Events), Fault> {
+async fn open(name: &str) -> Result<Adapter, Fault> {
     let runtime = tokio::runtime::Handle::current();
     // libdbus connects in a blocking manner.
     let opening = tokio::task::spawn_blocking(move || runtime.block_on(Manager::new()));
@@ -214,395 +227,10 @@ async fn open(name: &str) -> Result<(Adapter, Events), Fault> {
         let on = On::Adapter(name);
         let info = adapter.adapter_info().await.map_err(|error| of(error, on))?;
         if info.split(' ').next() == Some(name) {
-            let events = adapter.events().await.map_err(|error| of(error, on))?;
-            return Ok((adapter, events));
+            return Ok(adapter);
         }
     }
     Err(Fault::NoAdapter(name.to_owned()))
-}
-
-type Events = Pin<Box<dyn Stream<Item = Raw> + Send>>;
-
-/// Turns btleplug's events into ours.
-struct Follower {
-    adapter: Adapter,
-    events: mpsc::Sender<CentralEvent>,
-    deadline: Duration,
-    dropped: Arc<AtomicU64>,
-}
-
-impl Follower {
-    async fn run(self, mut stream: Events, lost: impl Future<Output = ()> + Send) {
-        let mut lost = std::pin::pin!(lost);
-        loop {
-            let raw = tokio::select! {
-                raw = stream.next() => raw,
-                () = &mut lost => None,
-            };
-            let Some(raw) = raw else {
-                // An error: the shell is gone already.
-                let _ = self.events.send(CentralEvent::StreamEnded).await;
-                return;
-            };
-            let told = match raw {
-                Raw::DeviceConnected(id) => self.tell(&id, CentralEvent::Connected).await,
-                Raw::DeviceDisconnected(id) => self.tell(&id, CentralEvent::Disconnected).await,
-                Raw::StateUpdate(state) => {
-                    let on = state == CentralState::PoweredOn;
-                    self.events.send(CentralEvent::Power(on)).await.is_ok()
-                }
-                // These come for what BlueZ remembers as well, when the stream begins and when services
-                // are resolved: only a signal strength says that it is heard.
-                Raw::DeviceDiscovered(id) | Raw::ServicesAdvertisement { id, .. } => {
-                    self.hear(&id, Heard::IfStrengthIsKnown).await
-                }
-                Raw::RssiUpdate { id, .. }
-                | Raw::ManufacturerDataAdvertisement { id, .. }
-                | Raw::ServiceDataAdvertisement { id, .. } => self.hear(&id, Heard::Now).await,
-                Raw::DeviceUpdated(_) | Raw::DeviceServicesModified(_) => true,
-            };
-            if !told {
-                return;
-            }
-        }
-    }
-
-    /// `false`: nobody listens any more.
-    async fn tell(&self, id: &PeripheralId, event: fn(Address) -> CentralEvent) -> bool {
-        let Some(address) = address_of(id) else { return true };
-        self.events.send(event(address)).await.is_ok()
-    }
-
-    async fn hear(&self, id: &PeripheralId, heard: Heard) -> bool {
-        // A device that vanished meanwhile, or a daemon that does not answer: the ping tells of that.
-        if let Ok(Some(advert)) = timeout(self.deadline, self.advert(id)).await
-            && (advert.rssi.is_some() || heard == Heard::Now)
-            && let Err(mpsc::error::TrySendError::Full(_)) =
-                self.events.try_send(CentralEvent::Advert(advert))
-        {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-        !self.events.is_closed()
-    }
-
-    async fn advert(&self, id: &PeripheralId) -> Option<Advert> {
-        let peripheral = self.adapter.peripheral(id).await.ok()?;
-        let known = peripheral.properties().await.ok()??;
-        Some(Advert {
-            address: Address(known.address.into_inner()),
-            random: known.address_type == Some(btleplug::api::AddressType::Random),
-            // Not the alias: without a name, BlueZ puts the address there.
-            name: known.advertisement_name,
-            services: known.services,
-            manufacturer: known.manufacturer_data.into_iter().collect(),
-            service_data: known.service_data.into_iter().collect(),
-            rssi: known.rssi.filter(|rssi| *rssi != RSSI_UNKNOWN),
-        })
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Heard {
-    Now,
-    IfStrengthIsKnown,
-}
-
-/// btleplug shows an id as the end of its path: `hci0/dev_C0_FF_EE_00_00_01`.
-fn address_of(id: &PeripheralId) -> Option<Address> {
-    let shown = id.to_string();
-    shown.split_once("/dev_")?.1.replace('_', ":").parse().ok()
-}
-
-struct LinkInner {
-    peripheral: Peripheral,
-    address: Address,
-    deadlines: CentralDeadlines,
-    places: Mutex<BTreeMap<Place, Characteristic>>,
-    filter: Arc<Mutex<Filter>>,
-    /// The way to the task that passes values on, once there is one.
-    orders: Mutex<Option<mpsc::UnboundedSender<ReadDone>>>,
-    closed: AtomicBool,
-}
-
-impl Drop for LinkInner {
-    fn drop(&mut self) {
-        if *self.closed.get_mut() {
-            return;
-        }
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (peripheral, deadline) = (self.peripheral.clone(), self.deadlines.disconnect);
-            // Nobody is left who could be told how it went.
-            runtime.spawn(async move { drop(timeout(deadline, peripheral.disconnect()).await) });
-        }
-    }
-}
-
-/// One connected device. Dropping the last clone disconnects it.
-#[derive(Clone)]
-pub struct Link(Arc<LinkInner>);
-
-impl Link {
-    /// Whose link it is.
-    pub fn address(&self) -> Address {
-        self.0.address
-    }
-
-    /// Everything that the device offers. BlueZ may say "resolved" before the last characteristic is
-    /// there: whoever misses one asks again.
-    ///
-    /// # Errors
-    /// [`Fault::Timeout`], [`Fault::Disconnected`], or what is wrong with the daemon.
-    pub async fn services(&self) -> Result<Services, Fault> {
-        let link = &self.0;
-        timeout(link.deadlines.services, link.peripheral.discover_services())
-            .await
-            .map_err(|_| Fault::Timeout("listing its services"))?
-            .map_err(|error| of(error, On::Link))?;
-        let found = link.peripheral.characteristics();
-        let services = found.iter().map(|one| (place_of(one), properties_of(one))).collect();
-        *locked(&link.places) = found.into_iter().map(|one| (place_of(&one), one)).collect();
-        Ok(services)
-    }
-
-    /// The values that the device sends at the places subscribed to, in order. To be opened before the
-    /// first subscription: the first value may come before its answer. A second call replaces the first.
-    /// The receiver ends with the link's last clone, not with the connection.
-    ///
-    /// # Errors
-    /// [`Fault::Timeout`], or what is wrong with the daemon.
-    pub async fn values(&self) -> Result<mpsc::Receiver<(Place, Vec<u8>)>, Fault> {
-        let link = &self.0;
-        let stream = timeout(link.deadlines.call, link.peripheral.notifications())
-            .await
-            .map_err(|_| Fault::DaemonFrozen)?
-            .map_err(|error| of(error, On::Link))?;
-        let (sender, values) = mpsc::channel(VALUES_MAX);
-        // One order per read, and reads come one at a time.
-        let (orders, taken) = mpsc::unbounded_channel();
-        *locked(&link.orders) = Some(orders);
-        tokio::spawn(pass_on(stream, link.filter.clone(), taken, sender));
-        Ok(values)
-    }
-
-    /// Reads a characteristic.
-    ///
-    /// # Errors
-    /// [`Fault::Missing`], [`Fault::Att`], [`Fault::PairingNeeded`], [`Fault::Timeout`],
-    /// [`Fault::Disconnected`], or what is wrong with the daemon.
-    pub async fn read(&self, place: Place) -> Result<Vec<u8>, Fault> {
-        let link = &self.0;
-        let characteristic = self.characteristic(place)?;
-        locked(&link.filter).begin_read(place);
-        let mut done = Reading { link, place, octets: None };
-        let octets = timeout(link.deadlines.io, link.peripheral.read(&characteristic))
-            .await
-            .map_err(|_| Fault::Timeout("reading"))?
-            .map_err(|error| of(error, On::Link))?;
-        done.octets = Some(octets.clone());
-        Ok(octets)
-    }
-
-    /// Writes a characteristic; with `response`, waits for the device's answer.
-    ///
-    /// # Errors
-    /// As [`Link::read`].
-    pub async fn write(&self, place: Place, octets: &[u8], response: bool) -> Result<(), Fault> {
-        let link = &self.0;
-        let characteristic = self.characteristic(place)?;
-        let kind = if response { WriteType::WithResponse } else { WriteType::WithoutResponse };
-        timeout(link.deadlines.io, link.peripheral.write(&characteristic, octets, kind))
-            .await
-            .map_err(|_| Fault::Timeout("writing"))?
-            .map_err(|error| of(error, On::Link))
-    }
-
-    /// Asks for a characteristic's notifications or indications.
-    ///
-    /// # Errors
-    /// As [`Link::read`].
-    pub async fn subscribe(&self, place: Place) -> Result<(), Fault> {
-        let link = &self.0;
-        let characteristic = self.characteristic(place)?;
-        // Before the answer: the first value may overtake it.
-        locked(&link.filter).subscribed.insert(place);
-        let subscribed = timeout(link.deadlines.io, link.peripheral.subscribe(&characteristic))
-            .await
-            .map_err(|_| Fault::Timeout("subscribing"))
-            .and_then(|done| done.map_err(|error| of(error, On::Link)));
-        if subscribed.is_err() {
-            locked(&link.filter).subscribed.remove(&place);
-        }
-        subscribed
-    }
-
-    /// Wants no more of them.
-    ///
-    /// # Errors
-    /// As [`Link::read`].
-    pub async fn unsubscribe(&self, place: Place) -> Result<(), Fault> {
-        let link = &self.0;
-        let characteristic = self.characteristic(place)?;
-        let done = timeout(link.deadlines.io, link.peripheral.unsubscribe(&characteristic))
-            .await
-            .map_err(|_| Fault::Timeout("unsubscribing"))?
-            .map_err(|error| of(error, On::Link));
-        // What was on its way still counts.
-        if done.is_ok() {
-            locked(&link.filter).subscribed.remove(&place);
-        }
-        done
-    }
-
-    /// Ends the connection. One that has ended already is no error.
-    ///
-    /// # Errors
-    /// [`Fault::Timeout`], or what is wrong with the daemon; the link counts as ended all the same.
-    pub async fn disconnect(&self) -> Result<(), Fault> {
-        let link = &self.0;
-        let ended = timeout(link.deadlines.disconnect, link.peripheral.disconnect()).await;
-        link.closed.store(true, Ordering::Relaxed);
-        match ended.map_err(|_| Fault::Timeout("disconnecting"))? {
-            Ok(()) => Ok(()),
-            Err(error) => match of(error, On::Link) {
-                Fault::Disconnected => Ok(()),
-                fault => Err(fault),
-            },
-        }
-    }
-
-    /// Whether it is connected now.
-    ///
-    /// # Errors
-    /// What is wrong with the daemon.
-    pub async fn is_connected(&self) -> Result<bool, Fault> {
-        let link = &self.0;
-        let connected = timeout(link.deadlines.call, link.peripheral.is_connected()).await;
-        match connected.map_err(|_| Fault::DaemonFrozen)? {
-            Ok(connected) => Ok(connected),
-            Err(error) => match of(error, On::Link) {
-                // BlueZ has forgotten the device altogether.
-                Fault::Disconnected => Ok(false),
-                fault => Err(fault),
-            },
-        }
-    }
-
-    fn characteristic(&self, place: Place) -> Result<Characteristic, Fault> {
-        locked(&self.0.places).get(&place).cloned().ok_or(Fault::Missing(place))
-    }
-}
-
-fn place_of(characteristic: &Characteristic) -> Place {
-    Place { service: characteristic.service_uuid, characteristic: characteristic.uuid }
-}
-
-fn properties_of(characteristic: &Characteristic) -> Properties {
-    let has = |flag| characteristic.properties.contains(flag);
-    Properties {
-        read: has(CharPropFlags::READ),
-        write: has(CharPropFlags::WRITE),
-        write_without_response: has(CharPropFlags::WRITE_WITHOUT_RESPONSE),
-        notify: has(CharPropFlags::NOTIFY),
-        indicate: has(CharPropFlags::INDICATE),
-    }
-}
-
-/// What a place sends, as it came.
-type Value = (Place, Vec<u8>);
-
-/// A read has ended; these octets were its answer.
-struct ReadDone(Place, Option<Vec<u8>>);
-
-/// Tells so however the read ends.
-struct Reading<'a> {
-    link: &'a LinkInner,
-    place: Place,
-    octets: Option<Vec<u8>>,
-}
-
-impl Drop for Reading<'_> {
-    fn drop(&mut self) {
-        let done = ReadDone(self.place, self.octets.take());
-        let passed_on = match &*locked(&self.link.orders) {
-            Some(orders) => orders.send(done).is_ok(),
-            None => false,
-        };
-        if !passed_on {
-            // Nobody wants values, so none is held.
-            locked(&self.link.filter).end_read(self.place, None);
-        }
-    }
-}
-
-/// Which values are the device's own. BlueZ signals the answer of a read like a notification, right
-/// before it answers the read, so a value of a place that is being read is held until that is known.
-#[derive(Default)]
-struct Filter {
-    subscribed: BTreeSet<Place>,
-    held: BTreeMap<Place, Vec<Vec<u8>>>,
-}
-
-impl Filter {
-    fn begin_read(&mut self, place: Place) {
-        self.held.entry(place).or_default();
-    }
-
-    /// The value, where it may be passed on now.
-    fn take(&mut self, place: Place, octets: Vec<u8>) -> Option<Value> {
-        if !self.subscribed.contains(&place) {
-            return None;
-        }
-        match self.held.get_mut(&place) {
-            Some(held) => {
-                held.push(octets);
-                None
-            }
-            None => Some((place, octets)),
-        }
-    }
-
-    /// What was held, without the answer itself.
-    fn end_read(&mut self, place: Place, answer: Option<&[u8]>) -> Vec<Value> {
-        let mut held = self.held.remove(&place).unwrap_or_default();
-        if let Some(echo) = held.iter().rposition(|octets| Some(octets.as_slice()) == answer) {
-            held.remove(echo);
-        }
-        held.into_iter().map(|octets| (place, octets)).collect()
-    }
-}
-
-async fn pass_on(
-    mut stream: Pin<Box<dyn Stream<Item = ValueNotification> + Send>>,
-    filter: Arc<Mutex<Filter>>,
-    mut orders: mpsc::UnboundedReceiver<ReadDone>,
-    values: mpsc::Sender<Value>,
-) {
-    loop {
-        let passed = tokio::select! {
-            // The echo of a read stands in the stream before its answer is seen: the stream goes first.
-            biased;
-            value = stream.next() => match value {
-                Some(ValueNotification { uuid, service_uuid, value }) => {
-                    let place = Place { service: service_uuid, characteristic: uuid };
-                    locked(&filter).take(place, value).into_iter().collect()
-                }
-                None => return,
-            },
-            done = orders.recv() => match done {
-                Some(ReadDone(place, answer)) => {
-                    locked(&filter).end_read(place, answer.as_deref())
-                }
-                // The link is gone, or another receiver has taken over.
-                None => return,
-            },
-            () = values.closed() => return,
-        };
-        for value in passed {
-            if values.send(value).await.is_err() {
-                return;
-            }
-        }
-    }
 }
 
 /// The fault that an error of btleplug means.
@@ -655,38 +283,28 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    const A: Place = Place::sig(0x1808, 0x2A18);
-    const B: Place = Place::sig(0x180F, 0x2A19);
-
     #[test]
-    fn only_what_was_subscribed_to_is_passed_on() {
-        let mut filter = Filter::default();
-        filter.subscribed.insert(A);
-        assert_eq!(filter.take(A, vec![1]), Some((A, vec![1])));
-        assert_eq!(filter.take(B, vec![1]), None);
-    }
-
-    #[test]
-    fn the_echo_of_a_read_is_no_notification() {
-        let mut filter = Filter::default();
-        filter.subscribed.extend([A, B]);
-        filter.begin_read(B);
-        assert_eq!(filter.take(B, vec![98]), None);
-        assert_eq!(filter.take(A, vec![1]), Some((A, vec![1])), "another place goes on");
-        assert_eq!(filter.take(B, vec![99]), None);
-        assert_eq!(filter.take(B, vec![99]), None);
-        let expected = vec![(B, vec![98]), (B, vec![99])];
-        assert_eq!(filter.end_read(B, Some(&[99])), expected, "one of the two was the echo");
-        assert_eq!(filter.take(B, vec![99]), Some((B, vec![99])));
-    }
-
-    #[test]
-    fn a_read_that_failed_releases_what_it_held() {
-        let mut filter = Filter::default();
-        filter.subscribed.insert(A);
-        filter.begin_read(A);
-        assert_eq!(filter.take(A, vec![1]), None);
-        assert_eq!(filter.end_read(A, None), vec![(A, vec![1])]);
+    fn adverts_leave_room_for_what_is_said_once() {
+        let (sender, mut events) = mpsc::channel(EVENTS_MAX);
+        let teller = Teller { events: Mutex::new(Some(sender)), dropped: AtomicU64::new(0) };
+        let device = Address([1; 6]);
+        for _ in 0..EVENTS_MAX {
+            teller.tell(Sighting::Heard(Advert::of(device)));
+        }
+        let reserved = u64::try_from(EVENTS_RESERVED).unwrap_or_default();
+        assert_eq!(teller.dropped.load(Ordering::Relaxed), reserved);
+        for _ in 0..EVENTS_RESERVED {
+            teller.tell(Sighting::Connected(device, true));
+        }
+        // One more than a shell that is alive would leave there: it hangs, and is told so.
+        teller.tell(Sighting::Connected(device, false));
+        let mut taken = Vec::new();
+        while let Ok(event) = events.try_recv() {
+            taken.push(event);
+        }
+        assert_eq!(taken.len(), EVENTS_MAX);
+        assert_eq!(taken.last(), Some(&CentralEvent::Connected(device)));
+        assert_eq!(events.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
     }
 
     #[test]

@@ -223,11 +223,9 @@ impl Enrol {
             (Input::Found(finding, behind_s), Phase::Session { .. }) => {
                 self.found(finding, behind_s);
             }
-            (Input::Collected(values), Phase::Session { .. }) => {
-                if values > self.collected {
-                    self.collected = values;
-                    self.tell(Telling::Collected { values });
-                }
+            (Input::Collected(values), Phase::Session { .. }) if values > self.collected => {
+                self.collected = values;
+                self.tell(Telling::Collected { values });
             }
             (Input::Ended(ending), Phase::Session { .. }) => match ending {
                 Ending::Complete | Ending::Incomplete(Fault::Disconnected) => {

@@ -1,14 +1,16 @@
 //! Pairing, bonds, and how the adapter and `bluetoothd` are: what btleplug does not offer, over D-Bus.
 //! This folder is the only place that names it.
 //!
-//! - The agent ([`agent`]) is registered with `bluetoothd` as long as this lives, and anew whenever
+//! - The agent is registered with `bluetoothd` as long as this lives, and anew whenever
 //!   `org.bluez` gets a new owner. It refuses everything but the one device of the open window.
-//! - Only Low Energy: the scan ([`Scan`]) asks for that transport alone, and the agent refuses the
+//! - Only Low Energy: the scan asks for that transport alone, and the agent refuses the
 //!   questions of classic Bluetooth.
 //! - Every call has a deadline, and ends in a [`Fault`]. Nothing is decided here.
 
 mod agent;
 mod bus;
+mod scan;
+mod signals;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,23 +19,18 @@ use std::time::Duration;
 
 use dbus::Path;
 use dbus::channel::{MatchingReceiver, Token};
-use dbus::message::{MatchRule, SignalArgs};
-use dbus::nonblock::stdintf::org_freedesktop_dbus::{
-    ObjectManagerInterfacesAdded, ObjectManagerInterfacesRemoved,
-};
-use dbus::nonblock::{MsgMatch, Proxy, SyncConnection};
+use dbus::nonblock::Proxy;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio::time::sleep;
 
 use super::air::{Address, Bond, Fault, Question, Reply};
 use super::bluez_error::{On, pairing_fault};
 use super::rfkill;
-use agent::{AGENT_PATH, Agent};
+use agent::Agent;
 use bus::{ADAPTER, BLUEZ, Bus, DEVICE, Refusal, adapter_path, address_in, device_path, flag};
+use signals::{Manager, Reader, adapter_name, register};
 
-pub(crate) use bus::Scan;
-pub use bus::ScanWas;
+pub use scan::ScanWas;
+pub(crate) use scan::{Scan, Sighting};
 
 /// What happens beside what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,14 +59,6 @@ pub enum PairingEvent {
 
 /// Events that may wait for the shell: a handful per pairing, and some when the daemon restarts.
 const EVENTS_MAX: usize = 64;
-
-/// Signals that may wait for our reader: only those about owners and adapters are kept, so more than
-/// a few at once mean that the daemon restarts in a loop.
-const SIGNALS_MAX: usize = 64;
-
-/// A new daemon owns its name before it serves its objects; it is asked this often, a pause apart.
-const REGISTER_TRIES: u32 = 5;
-const REGISTER_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long each kind of call may take. Tests shorten them.
 #[derive(Clone, Debug)]
@@ -114,18 +103,6 @@ impl Drop for Inner {
     }
 }
 
-/// The task that follows the signals, and what keeps them coming.
-struct Reader {
-    task: JoinHandle<()>,
-    _matches: Vec<MsgMatch>,
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 /// The way to BlueZ's pairing. Dropping the last clone takes the agent away.
 #[derive(Clone)]
 pub struct Pairing {
@@ -156,18 +133,10 @@ impl Pairing {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let agent = Agent::new(sender, deadlines.answer);
         let served = agent.serve(&bus.connection);
-        let (seen, signals) = mpsc::channel(SIGNALS_MAX);
         // From here on, dropping takes the agent off the connection again.
         let inner = Inner { bus, agent, served, adapter: adapter.to_owned(), path, deadlines };
-        let matches = watch_signals(&inner.bus, &seen).await?;
-        inner.agent.set_owner(owner(&inner.bus, inner.deadlines.call).await);
-        if inner.agent.owner().is_some() {
-            // Why it failed comes out at the first ping, which tries again.
-            let _ = inner.register().await;
-        }
-        let lost = inner.bus.lost();
-        let reader = follow(inner.agent.clone(), inner.manager(), signals, lost);
-        let reader = Reader { task: tokio::spawn(reader), _matches: matches };
+        let (manager, deadline) = (inner.manager(), inner.deadlines.call);
+        let reader = Reader::begin(&inner.bus, &inner.agent, manager, deadline).await?;
         Ok((Self { inner: Arc::new(inner), _reader: Arc::new(reader) }, events))
     }
 
@@ -235,6 +204,11 @@ impl Pairing {
             Err(refusal) if refusal.is_timeout() => {
                 cancel.now().await;
                 Err(Fault::PairingTimeout)
+            }
+            // The closing window refused a question, and BlueZ's answer to that came first.
+            Err(_) if *inner.agent.window().borrow() != Some(address) => {
+                cancel.armed = false;
+                Err(Fault::WindowClosed)
             }
             Err(refusal) => {
                 cancel.armed = false;
@@ -407,29 +381,6 @@ impl Inner {
     }
 }
 
-type Manager = Proxy<'static, Arc<SyncConnection>>;
-
-/// Makes our agent known and the default. The adapter's abilities in pairing are those of the default
-/// agent; without one, even Just Works fails.
-async fn register(agent: &Agent, manager: &Manager) -> Result<(), Fault> {
-    const MANAGER: &str = "org.bluez.AgentManager1";
-    let path = Path::from(AGENT_PATH);
-    // It can show digits, take digits, and compare them; whatever a device can do, we can answer.
-    let arguments = (path.clone(), "KeyboardDisplay");
-    let call = manager.method_call(MANAGER, "RegisterAgent", arguments);
-    let registered: Result<(), dbus::Error> = call.await;
-    match registered.map_err(Refusal::from) {
-        Ok(()) => {}
-        Err(refusal) if refusal.name == "org.bluez.Error.AlreadyExists" => {}
-        Err(refusal) => return Err(refusal.on(On::Daemon)),
-    }
-    let call = manager.method_call(MANAGER, "RequestDefaultAgent", (path,));
-    let default: Result<(), dbus::Error> = call.await;
-    default.map_err(|error| Refusal::from(error).on(On::Daemon))?;
-    agent.set_registered();
-    Ok(())
-}
-
 /// Tells BlueZ to stop a pairing that nobody waits for any more.
 struct CancelPairing {
     inner: Arc<Inner>,
@@ -457,104 +408,4 @@ async fn cancel_pairing(inner: &Inner, path: &Path<'static>) {
     // An error: there is nothing to cancel, or nobody to cancel it; both are as good as cancelled.
     let _ =
         inner.bus.call::<(), _>(path, (DEVICE, "CancelPairing"), (), inner.deadlines.ping).await;
-}
-
-const OWNER_CHANGED: &str = "NameOwnerChanged";
-
-/// A signal that matters here.
-enum Seen {
-    Owner(Option<String>),
-    Added(String),
-    Removed(String),
-}
-
-fn adapter_name(path: &Path<'_>) -> Option<String> {
-    path.strip_prefix("/org/bluez/").filter(|name| !name.contains('/')).map(str::to_owned)
-}
-
-/// Asks the bus for the signals, and keeps what matters of them.
-async fn watch_signals(bus: &Bus, seen: &mpsc::Sender<Seen>) -> Result<Vec<MsgMatch>, Fault> {
-    let mut matches = Vec::new();
-    let bluez = BLUEZ.into();
-    let rules = [
-        MatchRule::new_signal("org.freedesktop.DBus", OWNER_CHANGED)
-            .with_sender("org.freedesktop.DBus"),
-        ObjectManagerInterfacesAdded::match_rule(Some(&bluez), None),
-        ObjectManagerInterfacesRemoved::match_rule(Some(&bluez), None),
-    ];
-    for rule in rules {
-        let seen = seen.clone();
-        let on_signal = move |message| {
-            // Full: see `SIGNALS_MAX`; the owner is read anew by the next ping's failure.
-            signal(&message).is_none_or(|signal| seen.try_send(signal).is_ok() || !seen.is_closed())
-        };
-        let matched = bus.connection.add_match(rule.static_clone()).await;
-        let matched = matched.map_err(|error| Refusal::from(error).on(On::Daemon))?;
-        matches.push(matched.msg_cb(on_signal));
-    }
-    Ok(matches)
-}
-
-fn signal(message: &dbus::Message) -> Option<Seen> {
-    if message.member().is_some_and(|member| &*member == OWNER_CHANGED) {
-        let (name, _, owner) = message.read3::<String, String, String>().ok()?;
-        let owner = Some(owner).filter(|owner| !owner.is_empty());
-        return (name == BLUEZ).then_some(Seen::Owner(owner));
-    }
-    if let Some(added) = ObjectManagerInterfacesAdded::from_message(message) {
-        let name = adapter_name(&added.object)?;
-        return added.interfaces.contains_key(ADAPTER).then_some(Seen::Added(name));
-    }
-    let removed = ObjectManagerInterfacesRemoved::from_message(message)?;
-    let name = adapter_name(&removed.object)?;
-    removed.interfaces.iter().any(|name| name == ADAPTER).then_some(Seen::Removed(name))
-}
-
-async fn owner(bus: &Bus, deadline: Duration) -> Option<String> {
-    let connection = bus.connection.clone();
-    let proxy = Proxy::new("org.freedesktop.DBus", "/org/freedesktop/DBus", deadline, connection);
-    let call = proxy.method_call("org.freedesktop.DBus", "GetNameOwner", (BLUEZ,));
-    let owner: Result<(String,), dbus::Error> = call.await;
-    owner.ok().map(|(owner,)| owner)
-}
-
-/// Follows owner and adapters.
-async fn follow(
-    agent: Arc<Agent>,
-    manager: Manager,
-    mut signals: mpsc::Receiver<Seen>,
-    lost: impl Future<Output = ()> + Send,
-) {
-    let mut lost = std::pin::pin!(lost);
-    loop {
-        let seen = tokio::select! {
-            seen = signals.recv() => seen,
-            () = &mut lost => None,
-        };
-        match seen {
-            Some(Seen::Owner(None)) => {
-                agent.set_owner(None);
-                agent.tell(PairingEvent::DaemonGone).await;
-            }
-            Some(Seen::Owner(owner)) => {
-                agent.set_owner(owner);
-                for attempt in 1..=REGISTER_TRIES {
-                    if register(&agent, &manager).await.is_ok() {
-                        break;
-                    }
-                    if attempt < REGISTER_TRIES {
-                        sleep(REGISTER_PAUSE).await;
-                    }
-                }
-                agent.tell(PairingEvent::DaemonBack).await;
-            }
-            Some(Seen::Added(name)) => agent.tell(PairingEvent::AdapterAdded(name)).await,
-            Some(Seen::Removed(name)) => agent.tell(PairingEvent::AdapterRemoved(name)).await,
-            None => {
-                agent.set_owner(None);
-                agent.tell(PairingEvent::BusLost).await;
-                return;
-            }
-        }
-    }
 }

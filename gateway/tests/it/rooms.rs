@@ -101,7 +101,7 @@ const MAY_NAME: [(&str, &[&str]); 23] = [
             "requests.rs",
             "control/socket.rs",
             "radio/simulated.rs",
-            "radio/central.rs",
+            "radio/central",
             "radio/pairing",
             "radio/connection.rs",
             "radio/bluetooth.rs",
@@ -116,13 +116,13 @@ const MAY_NAME: [(&str, &[&str]); 23] = [
     // Durations on a monotonic clock, for the log, for `uptime` and for the consumer's patience.
     ("Instant", &["clock.rs", "app", "cli/consume", "cli/devices/scan.rs", "radio/connection.rs"]),
     ("bluer", &[]),
-    ("btleplug", &["radio/central.rs"]),
+    ("btleplug", &["radio/central"]),
     // The error inside btleplug's: its own does not tell what BlueZ said.
-    ("bluez_async", &["radio/central.rs"]),
+    ("bluez_async", &["radio/central"]),
     ("dbus", &["radio/pairing"]),
     ("dbus_crossroads", &["radio/pairing"]),
     ("dbus_tokio", &["radio/pairing"]),
-    ("futures_util", &["radio/central.rs"]),
+    ("futures_util", &["radio/central"]),
 ];
 
 struct Source {

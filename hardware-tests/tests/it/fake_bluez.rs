@@ -165,8 +165,19 @@ fn only_what_is_heard_now_is_an_advert() {
         };
         assert_eq!(heard, expected, "the remembered one came first, and was no advert");
         fake.advertise(&Device { rssi: Some(-60), ..meter() });
-        let closer = |event: &CentralEvent| advert(event).filter(|it| it.rssi == Some(-60));
-        assert_eq!(event(&mut events, closer).await.address, METER);
+        assert_eq!(event(&mut events, advert).await, Advert { rssi: Some(-60), ..expected });
+        // It stalls: what is said then is not heard until the scan is started anew.
+        fake.stall();
+        fake.advertise(&Device { rssi: Some(-70), ..meter() });
+        assert_eq!(central.stop_scan().await, Ok(ScanWas::Running));
+        central.start_scan().await.unwrap();
+        fake.advertise(&Device {
+            rssi: Some(-80),
+            services: vec![sig(0x1810)],
+            ..Device::new(other)
+        });
+        let heard = event(&mut events, advert).await;
+        assert_eq!((heard.address, heard.services), (other, vec![sig(0x1810)]));
         assert_eq!(central.stop_scan().await, Ok(ScanWas::Running));
         assert_eq!(central.stop_scan().await, Ok(ScanWas::Idle));
         fake.set_power(false);
@@ -193,7 +204,6 @@ fn a_connected_device_is_read_written_and_heard() {
         let mut values = link.values().await.unwrap();
         let sends = vec![(MEASUREMENT, vec![1])];
         fake.put(Device { sends, connected: true, ..fake.device(METER).unwrap() });
-        fake.notify(METER, MEASUREMENT, &[0]);
         link.subscribe(MEASUREMENT).await.unwrap();
         link.subscribe(BATTERY).await.unwrap();
         assert_eq!(link.read(BATTERY).await.unwrap(), [98]);
@@ -414,6 +424,78 @@ fn a_pairing_that_fails_says_why() {
 }
 
 #[test]
+fn a_pairing_method_without_answer_ends_at_its_deadline() {
+    on_a_bus("a_pairing_method_without_answer_ends_at_its_deadline", async |fake| {
+        const FROZEN: &str = "bluetoothd_frozen";
+        let fake = &fake;
+        fake.put(meter());
+        let (pairing, _events) = opened().await;
+        pairing.allow(METER);
+        for (method, code) in [
+            ("Device1.Pair", "pairing_timeout"),
+            // Whether it is paired already.
+            ("Properties.Get", "timeout"),
+            ("AgentManager1.RegisterAgent", FROZEN),
+            ("AgentManager1.RequestDefaultAgent", FROZEN),
+        ] {
+            let pair = async { pairing.pair(METER).await.err() };
+            unanswered(fake, method, code, pair).await;
+        }
+        // Neither the pairing nor its end is answered.
+        fake.silence("Device1.CancelPairing");
+        let pair = async { pairing.pair(METER).await.err() };
+        unanswered(fake, "Device1.Pair", "pairing_timeout", pair).await;
+        let ping = async { pairing.ping().await.err() };
+        unanswered(fake, "Properties.Get", FROZEN, ping).await;
+        let power = async { pairing.power(true).await.err() };
+        unanswered(fake, "Properties.Set", FROZEN, power).await;
+        let trust = async { pairing.trust(METER, true).await.err() };
+        unanswered(fake, "Properties.Set", "timeout", trust).await;
+        let unbond = async { pairing.unbond(METER).await.err() };
+        unanswered(fake, "Adapter1.RemoveDevice", FROZEN, unbond).await;
+        let bonds = async { pairing.bonds().await.err() };
+        unanswered(fake, "ObjectManager.GetManagedObjects", FROZEN, bonds).await;
+        assert_eq!(soon(pairing.pair(METER)).await, Ok(()), "nothing is left of all that");
+    });
+}
+
+#[test]
+fn a_device_that_vanishes_in_the_middle_is_told() {
+    on_a_bus("a_device_that_vanishes_in_the_middle_is_told", async |fake| {
+        let (central, _events, link) = connected(&fake).await;
+        let (pairing, _questions) = opened().await;
+        pairing.allow(METER);
+        fake.vanish(METER);
+        let gone = Some(Fault::Disconnected);
+        assert_eq!(soon(link.read(BATTERY)).await.err(), gone);
+        assert_eq!(soon(link.write(CONTROL, &[1], true)).await.err(), gone);
+        assert_eq!(soon(link.subscribe(MEASUREMENT)).await.err(), gone);
+        assert_eq!(soon(link.services()).await.err(), gone);
+        assert_eq!(soon(link.disconnect()).await, Ok(()));
+        assert_eq!(soon(central.connect(&METER)).await.err(), Some(Fault::NotHeard));
+        assert_eq!(soon(pairing.pair(METER)).await, Err(Fault::NotHeard));
+        assert_eq!(soon(pairing.bonds()).await, Ok(Vec::new()));
+        // Another program is connecting it at this moment, or scans with the radio.
+        fake.put(meter());
+        fake.refuse("Device1.Connect", "org.bluez.Error.InProgress", "In Progress");
+        assert_eq!(soon(central.connect(&METER)).await.err(), Some(Fault::Busy));
+        fake.refuse("Device1.Pair", "org.bluez.Error.InProgress", "In Progress");
+        assert_eq!(soon(pairing.pair(METER)).await, Err(Fault::Busy));
+        fake.heal();
+        let link = soon(central.connect(&METER)).await.unwrap();
+        link.services().await.unwrap();
+        fake.refuse("GattCharacteristic1.ReadValue", "org.bluez.Error.NotPermitted", "Not paired");
+        assert_eq!(soon(link.read(BATTERY)).await, Err(Fault::PairingNeeded));
+        fake.refuse(
+            "GattCharacteristic1.WriteValue",
+            "org.bluez.Error.Failed",
+            "Operation failed with ATT error: 0x80",
+        );
+        assert_eq!(soon(link.write(CONTROL, &[1], true)).await, Err(Fault::Att(0x80)));
+    });
+}
+
+#[test]
 fn nobody_is_let_in_beside_the_device_of_the_window() {
     on_a_bus("nobody_is_let_in_beside_the_device_of_the_window", async |fake| {
         fake.put(meter());
@@ -558,6 +640,7 @@ fn a_bus_that_is_gone_is_told() {
     on_a_bus("a_bus_that_is_gone_is_told", async |fake| {
         let (central, mut heard, link) = connected(&fake).await;
         let (pairing, mut events) = opened().await;
+        let values = link.values().await.unwrap();
         let bus = std::env::var(BUS_PROCESS).unwrap();
         let ended = Command::new("sh").args(["-c", &format!("kill {bus}")]).status().unwrap();
         assert!(ended.success());
@@ -570,7 +653,7 @@ fn a_bus_that_is_gone_is_told() {
         assert_eq!(soon(Pairing::open("hci0")).await.err(), Some(Fault::NoBus));
         // Taking its signal matches back fails in the library's background, at once or at the D-Bus
         // library's own deadline of 10 s: counted, and survived.
-        drop((central, link));
+        drop((central, link, values));
         let counted = async {
             while library_panics() == 0 {
                 sleep(Duration::from_millis(10)).await;

@@ -27,6 +27,8 @@ const EVENT_TAKEN: Duration = Duration::from_secs(5);
 struct State {
     /// Who owns `org.bluez`: nobody else may ask.
     owner: Option<String>,
+    /// A signal has told of the owner.
+    owner_told: bool,
     /// BlueZ knows this agent.
     registered: bool,
     /// How far the pairing under way has come with the person.
@@ -68,17 +70,28 @@ impl Agent {
     pub(super) fn set_owner(&self, owner: Option<String>) {
         let mut state = self.state();
         state.owner = owner;
+        state.owner_told = true;
         state.registered = false;
         // Whoever asked is gone.
         state.waiting = None;
+    }
+
+    /// Sets who owned it when we asked, unless a signal has told since.
+    pub(super) fn set_first_owner(&self, owner: Option<String>) {
+        let mut state = self.state();
+        if !state.owner_told {
+            state.owner = owner;
+        }
     }
 
     pub(super) fn owner(&self) -> Option<String> {
         self.state().owner.clone()
     }
 
-    pub(super) fn set_registered(&self) {
-        self.state().registered = true;
+    /// This owner knows the agent; it may have gone meanwhile.
+    pub(super) fn set_registered(&self, owner: Option<&str>) {
+        let mut state = self.state();
+        state.registered = state.owner.as_deref() == owner;
     }
 
     pub(super) fn is_registered(&self) -> bool {

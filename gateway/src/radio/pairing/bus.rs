@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dbus::Path;
-use dbus::arg::{AppendAll, PropMap, ReadAll, RefArg, Variant};
+use dbus::arg::{AppendAll, PropMap, ReadAll, Variant};
 use dbus::nonblock::{Proxy, SyncConnection};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -191,67 +191,6 @@ pub(super) fn address_in(path: &str) -> Option<Address> {
 /// A yes or no among properties.
 pub(super) fn flag(properties: &PropMap, name: &str) -> bool {
     properties.get(name).and_then(|value| value.0.as_u64()).is_some_and(|value| value != 0)
-}
-
-/// The scan, on a connection of its own: BlueZ keeps a discovery and its filter per connection, and
-/// btleplug's asks for both transports, which would spend half of the radio's time on classic
-/// Bluetooth. The adverts that it brings are signals to everybody, so btleplug hears them all the same.
-pub(crate) struct Scan {
-    bus: Bus,
-    adapter: String,
-    path: Path<'static>,
-    deadline: Duration,
-}
-
-/// What a stopped scan was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScanWas {
-    /// It ran, and was stopped.
-    Running,
-    /// There was none to stop.
-    Idle,
-}
-
-impl Scan {
-    /// Connects; each call may take this long.
-    pub(crate) async fn open(adapter: &str, deadline: Duration) -> Result<Self, Fault> {
-        let path = adapter_path(adapter).ok_or_else(|| Fault::NoAdapter(adapter.to_owned()))?;
-        Ok(Self { bus: Bus::open().await?, adapter: adapter.to_owned(), path, deadline })
-    }
-
-    /// Starts it: Low Energy only, with repeated data.
-    pub(crate) async fn start(&self) -> Result<(), Fault> {
-        let on = On::Adapter(&self.adapter);
-        let mut filter = PropMap::new();
-        let boxed = |value: Box<dyn RefArg>| Variant(value);
-        filter.insert("Transport".to_owned(), boxed(Box::new("le".to_owned())));
-        // Any filter also lifts BlueZ's rule that only discoverable devices are shown; without
-        // duplicates, the same unread count of a cuff would be hidden.
-        filter.insert("DuplicateData".to_owned(), boxed(Box::new(true)));
-        let call = (ADAPTER, "SetDiscoveryFilter");
-        let filtered: Result<(), _> =
-            self.bus.call(&self.path, call, (filter,), self.deadline).await;
-        filtered.map_err(|refusal| refusal.on(on))?;
-        let call = (ADAPTER, "StartDiscovery");
-        let started: Result<(), _> = self.bus.call(&self.path, call, (), self.deadline).await;
-        started.map_err(|refusal| refusal.on(on))
-    }
-
-    /// Stops it. "In progress" is [`Fault::Busy`]: the scan is out of step with the controller.
-    pub(crate) async fn stop(&self) -> Result<ScanWas, Fault> {
-        let call = (ADAPTER, "StopDiscovery");
-        let stopped: Result<(), _> = self.bus.call(&self.path, call, (), self.deadline).await;
-        match stopped {
-            Ok(()) => Ok(ScanWas::Running),
-            Err(refusal) if refusal.message == "No discovery started" => Ok(ScanWas::Idle),
-            Err(refusal) => Err(refusal.on(On::Adapter(&self.adapter))),
-        }
-    }
-
-    /// Ends once the bus is gone; with it, nothing is heard any more.
-    pub(crate) fn lost(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.bus.lost()
-    }
 }
 
 #[cfg(test)]

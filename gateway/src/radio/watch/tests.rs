@@ -81,8 +81,7 @@ fn a_device_with_a_steady_signal_is_heard_again_by_a_scan_started_anew() {
     let mut renewed = Vec::new();
     for second in 7..400 {
         // Somebody else keeps the radio from looking deaf.
-        watch.on(heard(Address([9; 6])), second * 1_000);
-        let actions = watch.on(Event::Tick, second * 1_000);
+        let actions = watch.on(heard(Address([9; 6])), second * 1_000);
         if actions == [Action::StopScan, Action::StartScan] {
             rescan(&mut watch, second * 1_000);
             renewed.push(second);
