@@ -35,6 +35,7 @@ mod failures;
 mod health;
 mod links;
 mod log;
+mod radio;
 mod rooms;
 mod signals;
 mod timer;
@@ -82,7 +83,7 @@ pub fn check(config: &Config) -> Result<(), Failure> {
 /// # Errors
 /// A file of the configured folder cannot be used.
 pub fn models(config: &Config) -> Result<Profiles, Failure> {
-    rooms::models(config)
+    radio::profiles(config)
 }
 
 /// Runs the gateway until a signal ends it.
@@ -160,6 +161,7 @@ impl Gateway {
                 |error| internal(&format!("the writer did not start: {}", plain(&error))),
             )?;
 
+        let radio_task = radio::bluetooth(&config, &clock, &writer, committed_seen.clone())?;
         let (tell_notes, notes) = watch::channel(Vec::new());
         let ports = links::Ports {
             clock: clock.clone(),
@@ -176,7 +178,7 @@ impl Gateway {
             reader: desk_reader,
             programmes,
             household: radio.clone(),
-            radio: None,
+            radio: radio_task.as_ref().map(|(handle, _)| handle.clone()),
             broker: links.status.clone(),
             full,
             started,
@@ -203,6 +205,10 @@ impl Gateway {
             source_tasks.push(("simulated radio", tokio::spawn(ended_by(simulated.run(stop)))));
         } else {
             rooms::apply_household(&config, &writer, &clock).await?;
+        }
+        if let Some((_, bluetooth)) = radio_task {
+            let stop = sources.clone();
+            source_tasks.push(("Bluetooth radio", tokio::spawn(ended_by(bluetooth.run(stop)))));
         }
         let timer =
             timer::timer(config.clone(), clock.clone(), writer.clone(), moments, sources.clone());

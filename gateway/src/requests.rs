@@ -53,6 +53,12 @@ pub struct PairRequest {
     pub consents: Vec<(u8, u16)>,
     /// Register a new user on it with this consent code.
     pub register: Option<u16>,
+    /// Whose it is from now on.
+    pub patient: Option<String>,
+    /// Which of its user slots is theirs; absent: the whole device.
+    pub slot: Option<u8>,
+    /// Since when it is theirs, RFC 3339 or local date; readings from before wait for a word.
+    pub from: Option<String>,
     /// How long the window stays open; absent: [`WINDOW_S`].
     pub seconds: Option<u32>,
 }

@@ -15,7 +15,6 @@ use crate::outreach::Context;
 use crate::outreach::templates::Templates;
 use crate::path::{OpenError, Path, PathSettings};
 use crate::programme::{Library, LoadError};
-use crate::radio::profile::{self, Profiles};
 use crate::store::{Store, StoreError};
 use crate::uplink::message::{Answer, CONTRACT};
 use crate::uplink::{UplinkWritten, incoming};
@@ -60,29 +59,6 @@ pub(super) fn programmes(config: &Config) -> Result<Library, Failure> {
         })?;
     }
     Ok(library)
-}
-
-/// The device models that come with Hearth and those of the configured folder.
-///
-/// # Errors
-/// A file of the folder cannot be used.
-pub(super) fn models(config: &Config) -> Result<Profiles, Failure> {
-    let Some(folder) = &config.radio.models else { return Ok(Profiles::built_in()) };
-    Profiles::load(folder).map_err(|error| {
-        let next = "mend the file, or take it out of radio.models";
-        match error {
-            profile::LoadError::Problems(problems) => {
-                let sentence = "A device model cannot be used; the lines are above.";
-                let mut failure = Failure::new(Exit::Configuration, sentence).next(next);
-                failure.problems = problems;
-                failure
-            }
-            error @ profile::LoadError::Read { .. } => {
-                let sentence = format!("A device model cannot be used: {error}");
-                Failure::new(Exit::Configuration, sentence).next(next)
-            }
-        }
-    })
 }
 
 /// The household file, applied: each entry once, what people have changed since stays.
@@ -144,7 +120,7 @@ fn household(config: &Config, file: &std::path::Path, text: &str) -> Result<Hous
 /// Whether the files that the configuration names can be used: programmes and household.
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
     programmes(config)?;
-    models(config)?;
+    super::radio::profiles(config)?;
     let Some(file) = &config.household.file else { return Ok(()) };
     let text = crate::config::read_bounded(file).map_err(|e| Failure::file("read", file, &e))?;
     household(config, file, &text).map(drop)

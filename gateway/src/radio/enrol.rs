@@ -155,6 +155,13 @@ impl Enrol {
         }
     }
 
+    /// It waits for a device, and this may be the one.
+    pub fn wants(&self, address: Address) -> bool {
+        let named = self.request.address.as_deref().and_then(|text| text.parse().ok());
+        matches!(self.phase, Phase::Waiting { .. })
+            && named.is_none_or(|named: Address| named == address)
+    }
+
     /// It is in its first session.
     pub const fn in_session(&self) -> bool {
         matches!(self.phase, Phase::Session { .. })

@@ -94,10 +94,22 @@ pub enum Event {
     Opened(Address),
     /// The session of this address is over, whether it was opened or not.
     Closed(Address, Ended),
-    /// A person opened a pairing window, or closed it: meanwhile nobody else is connected.
-    Window(bool),
+    /// A person opened a pairing window, or it was closed.
+    Window(Window),
     /// Time passes.
     Tick,
+}
+
+/// A pairing window; while there is one, nobody else is connected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Window {
+    /// There is none.
+    #[default]
+    Closed,
+    /// A device is waited for.
+    Open,
+    /// It is being paired or connected: no scan meanwhile.
+    Busy,
 }
 
 /// What is to be done, in this order.
@@ -211,7 +223,7 @@ pub struct Watch {
     last_heard: Option<i64>,
     opening: Option<Address>,
     open: BTreeSet<Address>,
-    window: bool,
+    window: Window,
     rung: Option<(Rung, i64)>,
     quiet: bool,
     service_restarted: Option<i64>,
@@ -252,7 +264,14 @@ impl Watch {
                 }
             }
             Event::Closed(address, how) => self.close(address, how, now, &mut actions),
-            Event::Window(open) => self.window = open,
+            Event::Window(window) => {
+                self.window = window;
+                if window == Window::Busy && (self.scanning.is_some() || self.starting) {
+                    actions.push(Action::StopScan);
+                    self.stop_listening(now);
+                    self.starting = false;
+                }
+            }
             Event::Tick => self.climb(now, &mut actions),
         }
         self.decide(now, &mut actions);
@@ -262,6 +281,11 @@ impl Watch {
     /// What is wrong with the radio as a whole, and since when (monotonic milliseconds).
     pub fn fault(&self) -> Option<(&Fault, i64)> {
         self.fault.as_ref().map(|(fault, since)| (fault, *since))
+    }
+
+    /// The adapter is there and on.
+    pub const fn is_up(&self) -> bool {
+        self.up
     }
 
     /// It scans.
@@ -287,6 +311,11 @@ impl Watch {
     /// The device has a bond here.
     pub fn is_bonded(&self, address: Address) -> bool {
         self.bonded.contains(&address)
+    }
+
+    /// Devices with a bond here.
+    pub fn bonds(&self) -> impl Iterator<Item = Address> + '_ {
+        self.bonded.iter().copied()
     }
 
     /// What is counted.
@@ -371,7 +400,8 @@ impl Watch {
         if self.opening == Some(address) {
             self.opening = None;
         }
-        self.open.remove(&address);
+        let was_open = self.open.remove(&address);
+        let listened = self.listened(now);
         match &how {
             Ended::Well { .. } => self.counters.sessions_complete += 1,
             Ended::Badly(Fault::Disconnected | Fault::Timeout(_)) => {
@@ -385,6 +415,10 @@ impl Watch {
         let bonded = self.bonded.contains(&address);
         let Some(device) = self.devices.get_mut(&address) else { return };
         device.asks_since = None;
+        if was_open {
+            // A connected device does not advertise: that is no silence.
+            device.heard = Some((now, listened));
+        }
         match how {
             Ended::Well { values } => {
                 (device.failures, device.refusals) = (0, 0);
@@ -429,7 +463,11 @@ impl Watch {
         {
             self.restart_service(now, actions);
         }
-        if !self.up || self.opening.is_some() || !self.open.is_empty() || self.window {
+        if !self.up
+            || self.opening.is_some()
+            || !self.open.is_empty()
+            || self.window != Window::Closed
+        {
             return;
         }
         let Some(last) = self.last_heard else { return };
@@ -474,7 +512,7 @@ impl Watch {
         if !self.up || self.opening.is_some() {
             return;
         }
-        if !self.window
+        if self.window == Window::Closed
             && self.open.len() < OPEN_MAX
             && let Some(next) = self.next(now)
         {
@@ -487,7 +525,7 @@ impl Watch {
             actions.push(Action::Open(next));
             return;
         }
-        if self.scanning.is_none() && !self.starting {
+        if self.scanning.is_none() && !self.starting && self.window != Window::Busy {
             self.starting = true;
             actions.push(Action::StartScan);
         }

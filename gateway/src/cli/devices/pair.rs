@@ -7,8 +7,6 @@ use super::super::exit::{Exit, Failure};
 use super::super::print::{self, Format};
 use super::ask;
 use super::talk::{Beforehand, Talk, six_digits};
-use crate::control::Verb;
-use crate::control::command::DeviceAssign;
 use crate::control::query::{Listing, Request};
 use crate::radio::air::Address;
 use crate::requests::{PairRequest, RadioRequest};
@@ -91,6 +89,7 @@ impl Which {
             consents: self.consent.clone(),
             register: self.register,
             seconds: Some(self.seconds),
+            ..PairRequest::default()
         }
     }
 
@@ -112,19 +111,22 @@ impl Pair {
         super::check_profile(&self.daemon, self.which.profile.as_deref())?;
         self.check_patient()?;
         let mut talk = self.which.talk();
-        let mut assigned = false;
+        // The radio assigns it before it fetches anything, so that no reading has to be claimed.
+        let patient = self.patient.clone();
+        let assigned = patient.is_some();
         let mut enrolled = |device: &str| {
-            let Some(patient) = &self.patient else { return Ok(Value::Null) };
-            let assign = DeviceAssign {
-                id: device.to_owned(),
-                patient: patient.clone(),
-                slot: self.slot,
-                from: self.from.clone(),
-            };
-            assigned = true;
-            self.daemon.execute(Verb::DeviceAssign(assign))
+            Ok(patient.as_ref().map_or(
+                Value::Null,
+                |patient| serde_json::json!({"sentence": format!("{device} is {patient}'s.")}),
+            ))
         };
-        let first = RadioRequest::Pair(self.which.request());
+        let request = PairRequest {
+            patient: self.patient.clone(),
+            slot: self.slot,
+            from: self.from.clone(),
+            ..self.which.request()
+        };
+        let first = RadioRequest::Pair(request);
         ask::converse(&self.daemon, self.format, first, &mut talk, &mut enrolled)?;
         if !self.format.json {
             let device = talk.learned.device.as_deref().unwrap_or("the device");

@@ -296,7 +296,8 @@ impl Generic {
 
     fn user_tasks(&self) -> Vec<Task> {
         let mut tasks = Vec::new();
-        if !self.profile.users.consent || !self.offers.contains_key(&users::CONTROL) {
+        // A code that somebody gave is used, whatever the profile says of users.
+        if !self.offers.contains_key(&users::CONTROL) {
             return tasks;
         }
         if self.briefing.register.is_none() && self.briefing.consents.is_empty() {
@@ -327,7 +328,7 @@ impl Generic {
         }
         // One user after the other: consent is that of one user at a time.
         for &(slot, code) in self.briefing.consents.iter().skip(1) {
-            if self.profile.users.consent {
+            if self.offers.contains_key(&users::CONTROL) {
                 tasks.extend([Task::Ask(Request::Consent { slot, code }), Task::Linger]);
             }
         }

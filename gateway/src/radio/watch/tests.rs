@@ -63,8 +63,10 @@ fn a_device_that_goes_on_advertising_is_on_hold_and_one_that_was_silent_is_not()
     watch.on(Event::Opened(A), 46_000);
     rescan(&mut watch, 46_000);
     watch.on(Event::Closed(A, Ended::Well { values: 1 }), 47_000);
+    // Its session was no silence.
+    assert_eq!(watch.on(heard(A), 56_900), []);
     // Silent for ten seconds of listening: it has measured again.
-    assert_eq!(watch.on(heard(A), 57_000), [Action::StopScan, Action::Open(A)]);
+    assert_eq!(watch.on(heard(A), 67_000), [Action::StopScan, Action::Open(A)]);
 }
 
 #[test]
@@ -180,10 +182,14 @@ fn a_service_that_does_not_answer_is_restarted_after_a_while_and_again_after_a_m
 #[test]
 fn a_window_lets_nobody_else_in_and_scanning_goes_on() {
     let mut watch = scanning();
-    watch.on(Event::Window(true), 500);
+    watch.on(Event::Window(Window::Open), 500);
     assert_eq!(watch.on(heard(A), 1_000), []);
     assert!(watch.is_scanning());
-    assert_eq!(watch.on(Event::Window(false), 1_500), [Action::StopScan, Action::Open(A)]);
+    assert_eq!(watch.on(Event::Window(Window::Busy), 1_200), [Action::StopScan]);
+    assert_eq!(watch.on(Event::Tick, 1_300), []);
+    assert_eq!(watch.on(Event::Window(Window::Open), 1_400), [Action::StartScan]);
+    rescan(&mut watch, 1_450);
+    assert_eq!(watch.on(Event::Window(Window::Closed), 1_500), [Action::StopScan, Action::Open(A)]);
 }
 
 #[test]
