@@ -83,7 +83,7 @@ pub fn check(config: &Config) -> Result<(), Failure> {
 /// # Errors
 /// A file of the configured folder cannot be used.
 pub fn models(config: &Config) -> Result<Profiles, Failure> {
-    radio::profiles(config)
+    rooms::models(config)
 }
 
 /// Runs the gateway until a signal ends it.

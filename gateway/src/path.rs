@@ -17,7 +17,7 @@ use crate::clock::Now;
 use crate::control::execute::{CommandResult, Origin, execute};
 use crate::control::{Command, Verb};
 use crate::intake::batch::{Batch, Surroundings, UNKNOWN_DEVICE};
-use crate::intake::directory::Directory;
+use crate::intake::directory::{Directory, Quirks};
 use crate::intake::{Arrival, Outcome};
 use crate::outreach::templates::{TemplateError, Templates};
 use crate::outreach::{self, notice};
@@ -37,12 +37,25 @@ pub struct PathSettings {
     pub zone: TimeZone,
     /// The care programmes.
     pub programmes: Arc<Library>,
+    /// How models of devices depart from the standards.
+    pub quirks: Arc<Quirks>,
 }
 
 impl PathSettings {
     /// A path without programmes: no plan can be assigned.
     pub fn new(gateway_id: impl Into<String>, zone: TimeZone) -> Self {
-        Self { gateway_id: gateway_id.into(), zone, programmes: Arc::default() }
+        Self {
+            gateway_id: gateway_id.into(),
+            zone,
+            programmes: Arc::default(),
+            quirks: Arc::default(),
+        }
+    }
+
+    /// The same with what is known of these models.
+    #[must_use]
+    pub fn with_quirks(self, quirks: Quirks) -> Self {
+        Self { quirks: Arc::new(quirks), ..self }
     }
 
     /// The same with these care programmes.
@@ -105,12 +118,12 @@ impl Path {
     /// # Errors
     /// What the store answered.
     pub fn open(store: Store, settings: PathSettings) -> Result<Self, OpenError> {
-        let zone = settings.zone.clone();
+        let (zone, quirks) = (settings.zone.clone(), Arc::clone(&settings.quirks));
         let mut path = Self {
             store,
             settings,
             templates: Templates::builtin()?,
-            directory: Directory::new(zone.clone()),
+            directory: Directory::new(zone.clone(), quirks),
             live: Live::new(zone),
         };
         path.judge_pending()?;

@@ -163,6 +163,7 @@ fn raw_line(stored: &journal::Stored, state: &str) -> Value {
             line["source"] = match &arrival.payload {
                 Payload::Gatt { characteristic, .. } => json!(format!("{characteristic:04X}")),
                 Payload::Line { format, .. } => json!(format!("line {}", *format as u16)),
+                Payload::Vendor { protocol, .. } => json!(format!("vendor {}", *protocol as u16)),
             };
         }
         None => line["source"] = json!(if stored.kind == 3 { "command" } else { "probe" }),

@@ -41,6 +41,26 @@ impl LineFormat {
     }
 }
 
+/// A protocol of a maker's own whose records the decoder knows.
+/// The discriminants are stored; never renumber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u16)]
+pub enum VendorProtocol {
+    /// A stored record of a TaiDoc device: model, time frame, value frame
+    /// ([`hearth_shared::gatt::taidoc::Record`]).
+    Taidoc = 1,
+}
+
+impl VendorProtocol {
+    /// All protocols in the order of their codes.
+    pub const ALL: [VendorProtocol; 1] = [Self::Taidoc];
+
+    /// The protocol with this stored code.
+    pub fn from_code(code: u16) -> Option<Self> {
+        Self::ALL.iter().copied().find(|p| *p as u16 == code)
+    }
+}
+
 /// Raw octets and what they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Payload {
@@ -56,6 +76,13 @@ pub enum Payload {
         /// Its layout.
         format: LineFormat,
         /// The line without its end.
+        octets: Vec<u8>,
+    },
+    /// A record in a maker's own protocol, as its frames came over the air.
+    Vendor {
+        /// Which protocol.
+        protocol: VendorProtocol,
+        /// The frames of one record.
         octets: Vec<u8>,
     },
 }

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hearth_shared::device::Sequence;
+use hearth_shared::gatt::quirk::Quirk;
 use hearth_shared::observation::{MealContext, Quantity, Reading};
 use hearth_shared::time::{UnixMillis, UtcOffsetMinutes};
 use uuid::Uuid;
@@ -33,6 +34,24 @@ const CONTEXT_S: i64 = 86_400;
 
 /// Reason of payloads from devices that are not on the roster (yet).
 pub const UNKNOWN_DEVICE: &str = "unknown_device: not on the roster";
+
+/// What stands beside a context that says that its record is one of ketone.
+const KETONE: &str = "ketone: its record is none of glucose";
+
+/// Why a record waits whose circumstances say whether it is glucose at all.
+fn awaiting(sequence: Sequence) -> String {
+    format!(
+        "awaits_context: only the circumstances of record {} tell what was measured",
+        sequence.0
+    )
+}
+
+/// What is known of a record beside it.
+enum Said {
+    Nothing,
+    Glucose,
+    Ketone,
+}
 
 /// What a batch is given beside its transaction.
 #[derive(Debug)]
@@ -81,17 +100,30 @@ impl<'a, 's> Batch<'a, 's> {
         let Some(entry) = self.around.directory.device(self.tx, &arrival.device)? else {
             return self.quarantine(arrival, row, UNKNOWN_DEVICE);
         };
-        let session = entry.session;
+        let (session, quirks) = (entry.session, entry.quirks.clone());
         self.sighting(arrival, |s| s.last_seen = s.last_seen.max(Some(arrival.received.wall)));
-        match decode::decode(&arrival.payload, session) {
+        match decode::decode(&arrival.payload, session, &quirks) {
             Err(reason) => self.quarantine(arrival, row, &reason),
-            Ok(Content::Readings { parts, slot, sequence, base_time }) => {
+            Ok(Content::Readings { mut parts, slot, sequence, base_time, awaits_context }) => {
                 let stamp = base_time.or_else(|| parts.first().and_then(|p| p.device_time.clone()));
                 let record = Record { slot, sequence, stamp: stamp.as_deref() };
-                let identity = Identity::of(arrival, record, self.around.gateway);
+                let mut identity = Identity::of(arrival, record, self.around.gateway);
+                if let (true, Some(sequence)) = (awaits_context, sequence) {
+                    match self.said_of(arrival, sequence, &mut identity)? {
+                        Said::Nothing => return self.quarantine(arrival, row, &awaiting(sequence)),
+                        Said::Ketone => decode::of_another_analyte(&mut parts),
+                        Said::Glucose => {}
+                    }
+                }
                 self.readings(arrival, row, Payloads { parts, slot, sequence, identity })
             }
-            Ok(Content::Meal { sequence, meal }) => self.meal(arrival, row, sequence, meal),
+            Ok(Content::Meal { sequence, meal, ketone }) => {
+                let outcome = self.meal(arrival, row, (sequence, meal, ketone))?;
+                if quirks.contains(&Quirk::CaresensKetone) {
+                    self.release(arrival, sequence)?;
+                }
+                Ok(outcome)
+            }
             Ok(Content::Battery(percent)) => {
                 self.sighting(arrival, |s| s.battery_percent = Some(percent));
                 self.noted(arrival, row)
@@ -178,8 +210,7 @@ impl<'a, 's> Batch<'a, 's> {
         &mut self,
         arrival: &Arrival,
         row: Option<i64>,
-        sequence: Sequence,
-        said: Option<MealContext>,
+        (sequence, said, ketone): (Sequence, Option<MealContext>, bool),
     ) -> Result<Outcome, StoreError> {
         let record = Record { slot: Slot::Unsaid, sequence: Some(sequence), stamp: None };
         let id = Identity::of(arrival, record, self.around.gateway).whole();
@@ -190,7 +221,8 @@ impl<'a, 's> Batch<'a, 's> {
         {
             return self.duplicate(arrival, row, earlier);
         }
-        let journal_seq = self.row(arrival, row, RowOutcome::Noted, None)?;
+        let detail = ketone.then_some(KETONE);
+        let journal_seq = self.row(arrival, row, RowOutcome::Noted, detail)?;
         journal::remember(self.tx, &id, journal_seq)?;
         let context = meal::Context {
             journal_seq,
@@ -205,6 +237,37 @@ impl<'a, 's> Batch<'a, 's> {
             message::push_revision(self.tx, seq, arrival.received.wall)?;
         }
         Ok(Outcome::Noted { journal_seq })
+    }
+
+    /// What a context that is here already says of a record.
+    fn said_of(
+        &self,
+        arrival: &Arrival,
+        sequence: Sequence,
+        identity: &mut Identity,
+    ) -> Result<Said, StoreError> {
+        if observation::find(self.tx, &identity.part(0))?.is_some() {
+            // A copy of what was judged; it does not wait again.
+            return Ok(Said::Glucose);
+        }
+        let since = arrival.received.wall.plus_seconds(-CONTEXT_S);
+        let waiting = meal::waiting(self.tx, &arrival.device, sequence, since)?;
+        Ok(match waiting {
+            None => Said::Nothing,
+            Some(Some(detail)) if detail == KETONE => Said::Ketone,
+            Some(_) => Said::Glucose,
+        })
+    }
+
+    /// Judges records again that waited for the context that has come now.
+    fn release(&mut self, arrival: &Arrival, sequence: Sequence) -> Result<(), StoreError> {
+        let reason = awaiting(sequence);
+        let held = journal::quarantined(self.tx, &arrival.device, &reason)?;
+        journal::release(self.tx, &arrival.device, &reason)?;
+        for (seq, waiting) in held {
+            self.take(&waiting, Some(seq))?;
+        }
+        Ok(())
     }
 
     fn readings(

@@ -3,13 +3,16 @@
 
 use hearth_shared::assess::plausibility::{self, Plausibility};
 use hearth_shared::device::{Sequence, UserSlot};
-use hearth_shared::gatt::{self, Context, DateTime, DecodeError, Measurement};
+use hearth_shared::gatt::quirk::{self, Mended, Quirk};
+use hearth_shared::gatt::{self, Context, DateTime, DecodeError, Measurement, taidoc};
 use hearth_shared::observation::{Absent, DisplayUnit, Marks, MealContext, Quantity, Reading};
 
-use super::Payload;
+use super::{Payload, VendorProtocol};
 use crate::replay::line::{self, LineTime};
 use crate::store::observation::Standing;
 
+/// The meal code, reserved in the standard, by which CareSens meters mark a record of ketone.
+const MEAL_KETONE: u8 = 6;
 /// Minutes of a sensor's first day: A9.
 const SETTLING_MINUTES: u16 = 24 * 60;
 
@@ -70,6 +73,8 @@ pub enum Content {
         sequence: Option<Sequence>,
         /// The stamp as sent, before any offset: what identifies the record.
         base_time: Option<String>,
+        /// Only its circumstances, which follow, tell whether it is glucose at all.
+        awaits_context: bool,
     },
     /// Circumstances of a glucose record that came or comes by itself (2A34).
     Meal {
@@ -77,6 +82,8 @@ pub enum Content {
         sequence: Sequence,
         /// The meal, where it says so.
         meal: Option<MealContext>,
+        /// The record is one of ketone.
+        ketone: bool,
     },
     /// Battery, percent.
     Battery(u8),
@@ -97,20 +104,80 @@ pub struct SessionStart {
     pub utc_s: Option<i64>,
 }
 
-/// Says what a payload means. `session` is the start of the sensor's session, where one is known.
+/// Says what a payload means. `session` is the start of the sensor's session, where one is known;
+/// `quirks` are those of the device's model.
 ///
 /// # Errors
 /// Why the payload is quarantined: a word for the kind, a colon, a plain sentence.
-pub fn decode(payload: &Payload, session: Option<SessionStart>) -> Result<Content, String> {
+pub fn decode(
+    payload: &Payload,
+    session: Option<SessionStart>,
+    quirks: &[Quirk],
+) -> Result<Content, String> {
     match payload {
         Payload::Gatt { characteristic, octets } => {
-            let measurement = gatt::decode_uuid16(*characteristic, octets, Context::default())
-                .map_err(|e| refusal(*characteristic, e))?;
-            Ok(from_measurement(&measurement, session))
+            let mended = mended(*characteristic, octets, quirks)?;
+            let (characteristic, octets) = match &mended {
+                Some((characteristic, octets)) => (*characteristic, octets.as_slice()),
+                None => (*characteristic, octets.as_slice()),
+            };
+            let measurement = gatt::decode_uuid16(characteristic, octets, Context::default())
+                .map_err(|e| refusal(characteristic, e))?;
+            let mut content = from_measurement(&measurement, session);
+            if quirks.contains(&Quirk::CaresensKetone) {
+                mark_ketone(&measurement, &mut content);
+            }
+            Ok(content)
         }
         Payload::Line { format, octets } => {
             let line = line::decode(*format, octets).map_err(|e| format!("line: {e}"))?;
             Ok(from_line(&line))
+        }
+        Payload::Vendor { protocol: VendorProtocol::Taidoc, octets } => from_taidoc(octets, quirks),
+    }
+}
+
+/// What the model's quirks make of a value; `None`: it stands as it was sent.
+fn mended(
+    characteristic: u16,
+    octets: &[u8],
+    quirks: &[Quirk],
+) -> Result<Option<(u16, Vec<u8>)>, String> {
+    let mut value = None;
+    for quirk in quirks {
+        let (characteristic, octets) = match &value {
+            Some((characteristic, octets)) => (*characteristic, Vec::as_slice(octets)),
+            None => (characteristic, octets),
+        };
+        match quirk.mend(characteristic, octets) {
+            Mended::AsSent => {}
+            Mended::As { characteristic, octets } => {
+                value = Some((characteristic, octets.to_vec()))
+            }
+            Mended::Refused(why) => return Err(format!("{}: {why}", quirk.name())),
+        }
+    }
+    Ok(value)
+}
+
+fn mark_ketone(measurement: &Measurement<'_>, content: &mut Content) {
+    match (measurement, content) {
+        (Measurement::Glucose(record), Content::Readings { awaits_context, .. }) => {
+            *awaits_context = record.context_follows();
+        }
+        (Measurement::GlucoseContext(context), Content::Meal { ketone, .. }) => {
+            *ketone = context.meal.is_some_and(|meal| meal.raw() == MEAL_KETONE);
+        }
+        _ => {}
+    }
+}
+
+/// The same without its values: they are those of another analyte.
+pub fn of_another_analyte(parts: &mut [Part]) {
+    for part in parts {
+        if let Ok((reading, standing)) = &mut part.reading {
+            reading.value = Err(Absent::OtherAnalyte);
+            *standing = Standing::Accepted;
         }
     }
 }
@@ -130,6 +197,7 @@ fn from_measurement(m: &Measurement<'_>, session: Option<SessionStart>) -> Conte
         Measurement::GlucoseContext(c) => Content::Meal {
             sequence: Sequence(c.sequence_number),
             meal: c.meal.and_then(|code| MealContext::from_code(code.raw())),
+            ketone: false,
         },
         Measurement::BatteryLevel(percent) => Content::Battery(*percent),
         Measurement::CgmSessionStart(start) => match start.start.local_seconds() {
@@ -195,6 +263,7 @@ fn readings(m: &Measurement<'_>, session: Option<SessionStart>) -> Content {
         slot: slot(m),
         sequence: gatt::sequence(m),
         base_time: gatt::base_time(m).filter(|t| t.is_complete()).map(face),
+        awaits_context: false,
     }
 }
 
@@ -281,7 +350,44 @@ fn from_line(line: &line::LineReading) -> Content {
             device_time: Some(text.clone()),
         })
         .collect();
-    Content::Readings { parts, slot: Slot::Unsaid, sequence: None, base_time: Some(text) }
+    Content::Readings {
+        parts,
+        slot: Slot::Unsaid,
+        sequence: None,
+        base_time: Some(text),
+        awaits_context: false,
+    }
+}
+
+fn from_taidoc(octets: &[u8], quirks: &[Quirk]) -> Result<Content, String> {
+    let damaged = || "taidoc: the frames of this record are damaged".to_owned();
+    let record = taidoc::Record::read(octets).ok_or_else(damaged)?;
+    if quirks.contains(&Quirk::Fora2037) && record.time.and_then(DateTime::year) == Some(2037) {
+        return Err(format!("{}: {}", Quirk::Fora2037.name(), quirk::MADE_UP));
+    }
+    let readings = record.readings();
+    if readings.is_empty() {
+        return Err(format!("taidoc: nothing is known of the values of TD-{:04X}", record.model));
+    }
+    let text = record.time.map(face);
+    let stamp = record.time.and_then(DateTime::local_seconds).map_or(Stamp::None, Stamp::Local);
+    let parts = readings
+        .iter()
+        .zip(0_u8..)
+        .map(|(reading, place)| Part {
+            place,
+            reading: judge(*reading),
+            stamp,
+            device_time: text.clone(),
+        })
+        .collect();
+    Ok(Content::Readings {
+        parts,
+        slot: Slot::Unsaid,
+        sequence: None,
+        base_time: text,
+        awaits_context: false,
+    })
 }
 
 fn no_value(quantity: Quantity) -> Reading {
@@ -317,7 +423,7 @@ mod tests {
             // 100 mg/dL.
             let octets = vec![6, 0, 100, 0, low, high];
             let payload = Payload::Gatt { characteristic: 0x2AA7, octets };
-            let Ok(Content::Readings { parts, .. }) = decode(&payload, session) else {
+            let Ok(Content::Readings { parts, .. }) = decode(&payload, session, &[]) else {
                 panic!("{minutes}: no readings");
             };
             let (reading, standing) = parts[0].reading.clone().ok().unwrap();

@@ -2,7 +2,9 @@
 //! it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use hearth_shared::gatt::quirk::Quirk;
 use hearth_shared::time::UnixMillis;
 use jiff::tz::TimeZone;
 
@@ -20,13 +22,20 @@ pub struct Entry {
     pub owners: Vec<Owner>,
     /// Start of the running sensor session.
     pub session: Option<SessionStart>,
+    /// How its model departs from the standards.
+    pub quirks: Vec<Quirk>,
     zone: Option<TimeZone>,
 }
+
+/// How models depart from the standards, by the name their devices have in the roster (the ids of
+/// their profiles).
+pub type Quirks = BTreeMap<String, Vec<Quirk>>;
 
 /// Devices, owners and zones in memory.
 #[derive(Debug)]
 pub struct Directory {
     gateway_zone: TimeZone,
+    quirks: Arc<Quirks>,
     devices: BTreeMap<String, Option<Entry>>,
     zones: BTreeMap<String, Option<TimeZone>>,
 }
@@ -36,8 +45,8 @@ const DEVICES_MAX: usize = 4096;
 
 impl Directory {
     /// Nothing is known yet.
-    pub fn new(gateway_zone: TimeZone) -> Self {
-        Self { gateway_zone, devices: BTreeMap::new(), zones: BTreeMap::new() }
+    pub fn new(gateway_zone: TimeZone, quirks: Arc<Quirks>) -> Self {
+        Self { gateway_zone, quirks, devices: BTreeMap::new(), zones: BTreeMap::new() }
     }
 
     /// Forgets everything: a command or a rollback may have changed it.
@@ -55,7 +64,7 @@ impl Directory {
             if self.devices.len() >= DEVICES_MAX {
                 self.devices.clear();
             }
-            let entry = load(q, id)?;
+            let entry = load(q, id, &self.quirks)?;
             self.devices.insert(id.to_owned(), entry);
         }
         Ok(self.devices.get(id).and_then(Option::as_ref))
@@ -124,11 +133,13 @@ impl Directory {
     }
 }
 
-fn load(q: &impl Queries, id: &str) -> Result<Option<Entry>, StoreError> {
+fn load(q: &impl Queries, id: &str, quirks: &Quirks) -> Result<Option<Entry>, StoreError> {
     let Some(device) = device::get(q, id)?.filter(|d| d.retired.is_none()) else {
         return Ok(None);
     };
     let zone = device.zone.as_deref().and_then(local::zone);
     let session = device::session(q, id)?.map(|(local_s, utc_s)| SessionStart { local_s, utc_s });
-    Ok(Some(Entry { owners: device::owners(q, id)?, device, session, zone }))
+    let quirks = device.model.as_ref().and_then(|model| quirks.get(model)).cloned();
+    let (owners, quirks) = (device::owners(q, id)?, quirks.unwrap_or_default());
+    Ok(Some(Entry { owners, device, session, quirks, zone }))
 }

@@ -42,6 +42,9 @@ impl Identity {
         let (service, octets) = match &arrival.payload {
             Payload::Gatt { characteristic, octets } => (u32::from(*characteristic), octets),
             Payload::Line { format, octets } => (0x1_0000 | u32::from(*format as u16), octets),
+            Payload::Vendor { protocol, octets } => {
+                (0x2_0000 | u32::from(*protocol as u16), octets)
+            }
         };
         let weak = record.stamp.is_none() && record.sequence.is_none();
         let mut out = Vec::with_capacity(octets.len() + arrival.device.len() + 96);

@@ -21,4 +21,4 @@ pub mod roster;
 
 pub mod timing;
 
-pub use arrival::{Arrival, LineFormat, LinkSecurity, Outcome, Payload};
+pub use arrival::{Arrival, LineFormat, LinkSecurity, Outcome, Payload, VendorProtocol};

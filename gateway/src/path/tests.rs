@@ -31,6 +31,7 @@ fn at(offset_s: i64) -> Now {
 
 fn settings() -> PathSettings {
     PathSettings::new("gw-1", TimeZone::get("Europe/Berlin").unwrap())
+        .with_quirks(crate::radio::profile::Profiles::built_in().quirks())
 }
 
 pub(super) fn person(id: &str) -> Patient {
@@ -551,6 +552,143 @@ fn a_meal_joins_its_record_in_either_order_and_is_told_again() {
     assert!(damaged.is_empty());
     let meals: Vec<_> = rows.iter().map(|r| r.meal).collect();
     assert_eq!(meals, [Some(MealContext::Fasting); 2]);
+}
+
+/// A device of Anna's whose model is known to depart from the standard.
+fn add_model(world: &mut World, id: &str, model: &str) {
+    let added = UnixMillis::from_seconds(START_S - 30 * 86_400);
+    let owner = Owner {
+        device: id.into(),
+        slot: None,
+        patient: "anna".into(),
+        from: UnixMillis::from_seconds(START_S - 400 * 86_400),
+        to: None,
+    };
+    let device = Device { model: Some(model.into()), ..Device::new(id, "any", added) };
+    let path = world.path();
+    path.store()
+        .transaction(|tx| device::put(tx, &device).and_then(|()| device::add_owner(tx, &owner)))
+        .unwrap();
+    path.directory.forget();
+}
+
+const OBSERVED: &str =
+    "select device, quantity, v1, absent, slot, device_time from observation order by seq";
+
+fn unhex(hex: &str) -> Vec<u8> {
+    let digits = hex.as_bytes().chunks(2);
+    digits.map(|d| u8::from_str_radix(std::str::from_utf8(d).unwrap(), 16).unwrap()).collect()
+}
+
+#[test]
+fn a_record_of_ketone_waits_for_its_context_and_never_becomes_glucose() {
+    let mut world = World::new();
+    add_model(&mut world, "dual", "caresens");
+    let record = |sequence: u8, mg_per_dl: u8, place| {
+        let octets = [0x12, sequence, 0, 0xEA, 7, 3, 2, 7, 50, sequence, mg_per_dl, 0xB0, 0x11];
+        arrival("dual", 0x2A18, octets.to_vec(), at(10), place)
+    };
+    let context = |sequence: u8, meal, place| {
+        arrival("dual", 0x2A34, vec![0x02, sequence, 0, meal], at(10), place)
+    };
+    let outcomes = world.take(&[
+        record(6, 101, 1),
+        context(6, 1, 2),
+        record(7, 12, 3), // 1.2 mmol/L of ketone, 12 mg/dL if it were glucose
+        context(7, 6, 4),
+        record(7, 12, 5), // the last record twice
+        context(8, 6, 6), // the other way round
+        record(8, 13, 7),
+        record(9, 14, 8), // and one whose context is lost
+    ]);
+    assert!(matches!(outcomes[4], Outcome::Duplicate { .. }), "{outcomes:?}");
+    assert!(matches!(outcomes[6], Outcome::Observed { .. }), "{outcomes:?}");
+    assert!(matches!(&outcomes[7], Outcome::Quarantined { reason, .. }
+        if reason.starts_with("awaits_context: ")));
+    let of = |world: &mut World| {
+        world.rows("select sequence, v1, absent from observation order by sequence")
+    };
+    // 101 mg/dL in micromoles, then no glucose (absence 10) twice.
+    assert_eq!(of(&mut world), ["6 5606 -", "7 - 10", "8 - 10"]);
+    assert_eq!(world.count("alert"), 0);
+    // Its context comes after all, in another connection and after a crash.
+    world.crash();
+    assert!(matches!(world.one(context(9, 2, 9)), Outcome::Noted { .. }));
+    assert_eq!(of(&mut world)[3], "9 777 -");
+    assert!(world.count("alert") > 0, "14 mg/dL of glucose is an emergency");
+}
+
+#[test]
+fn models_that_depart_from_the_standard_are_read_as_they_mean_it() {
+    let mut world = World::new();
+    for (id, model) in [
+        ("bm85", "beurer-bm85"),
+        ("mi", "xiaomi-mi-scale-v2"),
+        ("renpho", "renpho-es-wbe28"),
+        ("fora", "diamond-mini"),
+    ] {
+        add_model(&mut world, id, model);
+    }
+    let take = |world: &mut World, device: &str, characteristic, hex: &str| {
+        world.one(arrival(device, characteristic, unhex(hex), at(10), 1))
+    };
+    let cuff = "566a0047000000ea07080b121f00003f000000";
+    assert!(matches!(take(&mut world, "bm85", 0x2A35, cuff), Outcome::Observed { .. }));
+    let scale = "0204e307011d1135010000ac3f";
+    assert!(matches!(take(&mut world, "mi", 0x2A9C, scale), Outcome::Observed { .. }));
+    let renpho = "4e6a07ea0707040c1a06aa00000000";
+    assert!(matches!(take(&mut world, "renpho", 0x2A9D, renpho), Outcome::Observed { .. }));
+    let made_up = "030200f507010a0d310000000db011";
+    let refused = take(&mut world, "fora", 0x2A18, made_up);
+    assert!(
+        matches!(&refused, Outcome::Quarantined { reason, .. } if reason.starts_with("fora_2037")),
+        "{refused:?}"
+    );
+    // The same octets of a device without that name are what the standard says: quarantine here.
+    assert!(matches!(take(&mut world, "scale", 0x2A9C, scale), Outcome::Quarantined { .. }));
+    let rows = world.rows(OBSERVED);
+    assert_eq!(rows.len(), 4, "{rows:#?}");
+}
+
+#[test]
+fn a_record_in_a_makers_own_protocol_is_read_from_its_frames() {
+    use crate::intake::VendorProtocol;
+    let mut world = World::new();
+    add_model(&mut world, "td", "taidoc");
+    // TD-4255: 2026-03-02 07:50, 101 mg/dL before a meal; the second is a record of 2037.
+    let record = |frames: &str, place| {
+        let octets = unhex(&format!("5542{frames}"));
+        let payload = Payload::Vendor { protocol: VendorProtocol::Taidoc, octets };
+        Arrival { payload, ..arrival("td", 0, Vec::new(), at(10), place) }
+    };
+    assert!(matches!(world.one(record("5125", 1)), Outcome::Quarantined { .. }), "cut off");
+    let time = |year: u16| {
+        let [low, high] = ((year - 2000) << 9 | 3 << 5 | 2).to_le_bytes();
+        let frame = hearth_shared::gatt::taidoc::response(
+            hearth_shared::gatt::taidoc::Command::RecordTime,
+            [low, high, 50, 7],
+        );
+        frame.map(|octet| format!("{octet:02x}")).concat()
+    };
+    // 101, nothing, kind 0 before a meal.
+    let value = "512665000040a5c1";
+    let outcome = world.one(record(&format!("{}{value}", time(2026)), 2));
+    assert!(matches!(outcome, Outcome::Observed { .. }), "{outcome:?}");
+    let again = world.one(record(&format!("{}{value}", time(2026)), 3));
+    assert!(matches!(again, Outcome::Duplicate { .. }), "{again:?}");
+    let made_up = world.one(record(&format!("{}{value}", time(2037)), 4));
+    assert!(
+        matches!(&made_up, Outcome::Quarantined { reason, .. } if reason.starts_with("fora_2037")),
+        "{made_up:?}"
+    );
+    let rows = world.rows("select quantity, v1, meal, device_time, weak from observation");
+    assert_eq!(rows, ["1 5606 1 2026-03-02T07:50:00 0"]);
+    // What is in the journal comes back as what it was.
+    world.crash();
+    assert_eq!(
+        world.rows("select kind, characteristic, outcome from journal order by seq"),
+        ["5 1 3", "5 1 1", "5 1 3"]
+    );
 }
 
 #[test]

@@ -194,23 +194,28 @@ impl Conversation {
             if !matches!(characteristic, 0x2A52 | 0x2A9F | 0x2AAC | 0x2A2B | 0x2A19) {
                 self.values += 1;
             }
-            self.arrival(characteristic, octets.clone(), now)
+            self.arrival(Payload::Gatt { characteristic, octets: octets.clone() }, now)
         });
         self.waiting.push_back(Item { arrival, tell: Some((place, octets)) });
     }
 
-    fn arrival(&mut self, characteristic: u16, octets: Vec<u8>, now: Now) -> Arrival {
+    fn arrival(&mut self, payload: Payload, now: Now) -> Arrival {
         let position = self.position;
         self.position += 1;
         Arrival {
             device: self.heading.device.clone(),
-            payload: Payload::Gatt { characteristic, octets },
+            payload,
             received: now,
             connection: self.heading.connection,
             position,
             clock_offset_s: self.clock_offset_s,
             link: self.heading.link,
         }
+    }
+
+    fn keep(&mut self, payload: Payload, now: Now) {
+        let arrival = Some(self.arrival(payload, now));
+        self.waiting.push_back(Item { arrival, tell: None });
     }
 
     fn committed(&mut self, moment: Moment) {
@@ -289,8 +294,11 @@ impl Conversation {
             Step::Subscribe(place) => self.call(Call::Subscribe(place), out),
             Step::Unsubscribe(place) => self.call(Call::Unsubscribe(place), out),
             Step::Keep { characteristic, octets } => {
-                let arrival = Some(self.arrival(characteristic, octets, now));
-                self.waiting.push_back(Item { arrival, tell: None });
+                self.keep(Payload::Gatt { characteristic, octets }, now);
+            }
+            Step::KeepVendor { protocol, octets } => {
+                self.values += 1;
+                self.keep(Payload::Vendor { protocol, octets }, now);
             }
             Step::Wait { after_ms } => out.push(Output::Wait { after_ms }),
             Step::Found(finding) => {

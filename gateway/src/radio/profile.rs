@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::air::Advert;
+
 mod check;
 mod library;
 #[cfg(test)]
@@ -88,6 +90,50 @@ pub struct Advertises {
     /// Manufacturer (2A29) and model (2A24) of the Device Information service, once connected:
     /// `maker/model`, both as `names`; any of them.
     pub information: Vec<String>,
+    /// How it says in its advertisement whether records wait; absent: it does not.
+    pub unread: Option<Unread>,
+}
+
+/// See [`Advertises::unread`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unread {
+    /// Manufacturer data of company 0x020E: a tag, flags (bits 0 and 1 users less one, bit 2 its
+    /// clock is not set, bit 3 pairing mode), then for each user the last record number (uint16)
+    /// and how many records wait.
+    Omron,
+}
+
+/// What an advertisement says of waiting records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Of all its users.
+    pub records: u32,
+    /// It asks for the time.
+    pub clock_not_set: bool,
+}
+
+impl Waiting {
+    /// Whether connecting is worth the device's battery.
+    pub const fn is_news(self) -> bool {
+        self.records > 0 || self.clock_not_set
+    }
+}
+
+const OMRON: u16 = 0x020E;
+
+impl Profile {
+    /// What an advertisement says of waiting records; `None`: nothing, so that only connecting tells.
+    pub fn waiting(&self, advert: &Advert) -> Option<Waiting> {
+        let Unread::Omron = self.advertises.unread?;
+        let (tag, data) = advert.manufacturer.get(&OMRON)?.split_first()?;
+        let (flags, users) = data.split_first().filter(|_| *tag == 1)?;
+        let count = usize::from(flags & 0x03) + 1;
+        let (users, _) = users.as_chunks::<3>();
+        let users = users.get(..count)?;
+        let records = users.iter().map(|[_, _, waiting]| u32::from(*waiting)).sum();
+        Some(Waiting { records, clock_not_set: flags & 0x04 != 0 })
+    }
 }
 
 /// Whether and how a model is bonded.

@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::checksum::Sum;
 use super::{Queries, StoreError, Tx};
 use crate::clock::{BootId, Now};
-use crate::intake::{Arrival, LineFormat, LinkSecurity, Payload};
+use crate::intake::{Arrival, LineFormat, LinkSecurity, Payload, VendorProtocol};
 
 /// What a raw row is. The codes are stored; never renumber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Kind {
     Command = 3,
     /// A trial row: proves that a commit works.
     Probe = 4,
+    /// A record in a maker's own protocol.
+    Vendor = 5,
 }
 
 /// What became of a raw row. The codes are stored; never renumber.
@@ -111,6 +113,7 @@ pub fn append(
     let (kind, characteristic, octets) = match &arrival.payload {
         Payload::Gatt { characteristic, octets } => (Kind::Gatt, *characteristic, octets),
         Payload::Line { format, octets } => (Kind::Line, *format as u16, octets),
+        Payload::Vendor { protocol, octets } => (Kind::Vendor, *protocol as u16, octets),
     };
     insert(
         tx,
@@ -221,7 +224,7 @@ pub struct Stored {
     pub seq: i64,
     /// Code of [`Kind`].
     pub kind: i64,
-    /// The arrival, for [`Kind::Gatt`] and [`Kind::Line`] with a known format.
+    /// The arrival, for [`Kind::Gatt`], and for [`Kind::Line`] and [`Kind::Vendor`] of a known kind.
     pub arrival: Option<Arrival>,
     /// The raw octets.
     pub octets: Vec<u8>,
@@ -280,6 +283,7 @@ fn arrival(c: &Columns<'_>) -> Option<Arrival> {
     let payload = match c.kind {
         1 => Payload::Gatt { characteristic, octets },
         2 => Payload::Line { format: LineFormat::from_code(characteristic)?, octets },
+        5 => Payload::Vendor { protocol: VendorProtocol::from_code(characteristic)?, octets },
         _ => return None,
     };
     Some(Arrival {
@@ -410,6 +414,26 @@ pub fn count_pending(q: &impl Queries) -> Result<u64, StoreError> {
         .prepare_cached("select count(*) from journal where outcome = 0")?
         .query_row([], |row| row.get(0))?;
     Ok(n.unsigned_abs())
+}
+
+/// The rows of a device that were quarantined for this reason, oldest first; a damaged one is left
+/// out, it is found and counted elsewhere.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn quarantined(
+    q: &impl Queries,
+    device: &str,
+    reason: &str,
+) -> Result<Vec<(i64, Arrival)>, StoreError> {
+    let sql = format!(
+        "select {COLUMNS} from journal where outcome = 3 and device = ?1 and detail = ?2
+         order by seq"
+    );
+    let mut statement = q.connection().prepare_cached(&sql)?;
+    let rows = statement.query_map(params![device, reason], |row| Ok(stored(row)))?;
+    let rows = rows.collect::<Result<Vec<_>, _>>()?.into_iter().filter_map(Result::ok);
+    Ok(rows.filter_map(|row| row.arrival.map(|arrival| (row.seq, arrival))).collect())
 }
 
 /// Lets the rows of a device that were quarantined for this reason be judged again.

@@ -68,6 +68,29 @@ pub fn glucose_of(
         .optional()?)
 }
 
+/// What stands beside the newest context of this record that still waits for its reading: the
+/// detail of its raw row. The outer `None`: no context waits.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn waiting(
+    q: &impl Queries,
+    device: &str,
+    sequence: Sequence,
+    since: UnixMillis,
+) -> Result<Option<Option<String>>, StoreError> {
+    Ok(q.connection()
+        .prepare_cached(
+            "select journal.detail from meal_context
+             join journal on journal.seq = meal_context.journal_seq
+             where meal_context.device = ?1 and sequence = ?2 and observation_seq is null
+               and meal_context.received_ms >= ?3
+             order by journal_seq desc limit 1",
+        )?
+        .query_row(params![device, sequence.0, since.millis()], |row| row.get(0))
+        .optional()?)
+}
+
 /// Joins a waiting context of this record, received at or after `since`, to its reading. Returns
 /// the meal, if one was waiting.
 ///

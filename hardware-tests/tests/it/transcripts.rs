@@ -141,6 +141,9 @@ fn said(step: &Step) -> String {
         Step::Keep { characteristic, octets } => {
             format!("keep {characteristic:04X}{}", hex(octets))
         }
+        Step::KeepVendor { protocol, octets } => {
+            format!("keep vendor {}{}", *protocol as u16, hex(octets))
+        }
         Step::Wait { after_ms } => format!("wait {after_ms}"),
         Step::Found(finding) => format!("found {}", found(finding)),
         Step::Done(Ending::Complete) => "done complete".into(),

@@ -40,6 +40,7 @@ pub mod pulse_oximeter;
 pub mod quirk;
 mod readings;
 pub mod record_access;
+pub mod taidoc;
 pub mod thermometer;
 pub mod user_data;
 pub mod weight_scale;

@@ -17,6 +17,9 @@ use heapless::Vec;
 
 use super::encode::{ENCODED_MAX, Encoded};
 
+/// Why a record of 2037 is refused.
+pub const MADE_UP: &str = "a made-up result of a meter whose memory is full";
+
 /// One departure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
@@ -84,7 +87,7 @@ impl Quirk {
                 month_13(octets, 2).map(|octets| (characteristic, octets))
             }
             (Self::Fora2037, 0x2A18) if is_made_up(octets) => {
-                return Mended::Refused("a made-up result of a meter whose memory is full");
+                return Mended::Refused(MADE_UP);
             }
             _ => None,
         };

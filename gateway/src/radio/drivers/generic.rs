@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use hearth_shared::gatt::{self, Measurement};
 
 use super::record_access::{End, RecordAccess, Said, Terms, Told};
+use super::segments::{Joined, Segments};
 use super::time::{self, Clock};
 use super::users::{self, Request};
 use super::{Briefing, Driver, Ending, Event, Finding, Moment, Step};
@@ -35,6 +36,9 @@ struct Service {
 }
 
 const RECORD_ACCESS: u16 = 0x2A52;
+const STORED_PRESSURE: u16 = 0x2B36;
+/// Its bit 6: records end in a CRC.
+const CUFF_FEATURE: Place = Place::sig(0x1810, 0x2A49);
 const BATTERY: Place = Place::sig(0x180F, 0x2A19);
 const FIRMWARE: Place = Place::sig(0x180A, 0x2A26);
 /// Maker, model, firmware. The serial number (2A25) is never read: it is personal.
@@ -173,6 +177,9 @@ pub(super) struct Generic {
     /// Octets of the user's own data, or its change increment.
     own: Vec<u8>,
     values: u32,
+    /// The stored blood pressure record under way, and whether such records end in a CRC.
+    segments: Segments,
+    with_crc: bool,
     resubscribed: bool,
     ending: Ending,
 }
@@ -193,6 +200,8 @@ impl Generic {
             clock_done: false,
             own: Vec::new(),
             values: 0,
+            segments: Segments::default(),
+            with_crc: false,
             resubscribed: false,
             ending: Ending::Complete,
         }
@@ -490,7 +499,11 @@ impl Generic {
         let mut steps = Vec::new();
         match (task, result) {
             (Task::Inform(_), Ok(octets)) => steps.extend(information(place, octets)),
-            (Task::Keep(_), Ok(octets)) => steps.extend(keep(place, octets)),
+            (Task::Keep(_), Ok(octets)) => {
+                self.with_crc |=
+                    place == CUFF_FEATURE && octets.first().is_some_and(|f| f & 0x40 != 0);
+                steps.extend(keep(place, octets));
+            }
             (Task::ReadClock(_), Ok(octets)) => {
                 steps.extend(keep(place, octets));
                 self.face_s = time::face(place, octets);
@@ -606,6 +619,9 @@ impl Generic {
             return Vec::new();
         }
         self.values = self.values.saturating_add(1);
+        if uuid == STORED_PRESSURE {
+            return self.segment(place, octets, now);
+        }
         match self.doing {
             Doing::Records(_) => {
                 let numbers = records_in(uuid, octets);
@@ -614,6 +630,18 @@ impl Generic {
             }
             Doing::Lingering => vec![Step::Wait { after_ms: self.profile.session.idle_ms }],
             _ => Vec::new(),
+        }
+    }
+
+    /// A segment of a stored record: what it holds is journalled once it is whole.
+    fn segment(&mut self, place: Place, octets: &[u8], now: Moment) -> Vec<Step> {
+        match self.segments.take(octets, self.with_crc) {
+            Joined::Part | Joined::Broken => self.tell_records_at(place, Told::Part, now),
+            Joined::Record { number, characteristic, octets } => {
+                let mut steps = vec![Step::Keep { characteristic, octets }];
+                steps.extend(self.tell_records_at(place, Told::Records(&[Some(number)]), now));
+                steps
+            }
         }
     }
 
@@ -751,7 +779,6 @@ fn records_in(uuid: u16, octets: &[u8]) -> Option<Vec<Option<u16>>> {
     };
     match &measurement {
         Measurement::GlucoseContext(_) => None,
-        Measurement::BloodPressureRecord(record) if !record.segment.is_last() => None,
         // A sensor counts minutes since its session began instead.
         Measurement::Cgm(cgm) => Some(cgm.records().map(|r| Some(r.time_offset_minutes)).collect()),
         other => Some(vec![gatt::sequence(other).map(|sequence| sequence.0)]),

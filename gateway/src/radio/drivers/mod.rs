@@ -7,6 +7,8 @@
 
 mod generic;
 mod record_access;
+mod segments;
+mod taidoc;
 mod time;
 mod users;
 
@@ -17,6 +19,7 @@ use uuid::Uuid;
 
 use super::air::{Fault, Place, Services};
 use super::profile::Profile;
+use crate::intake::VendorProtocol;
 
 /// The time, as the shell gives it with every event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +96,13 @@ pub enum Step {
         /// 16-bit UUID.
         characteristic: u16,
         /// The octets.
+        octets: Vec<u8>,
+    },
+    /// Journal a record in the maker's own protocol: its frames, as they came.
+    KeepVendor {
+        /// Which protocol.
+        protocol: VendorProtocol,
+        /// The frames.
         octets: Vec<u8>,
     },
     /// Say so with [`Event::Timer`] after this time; replaces the wait before it.
@@ -192,7 +202,7 @@ type Own = fn(&Profile, Briefing) -> Box<dyn Driver>;
 
 /// Models that speak a protocol of their own, by their profiles' ids. A test shows that none is in
 /// here twice.
-const OWN: [(&str, Own); 0] = [];
+const OWN: [(&str, Own); 1] = [("taidoc", |profile, _| Box::new(taidoc::Taidoc::new(profile)))];
 
 /// The driver for a model: its own where it has one, the generic one last.
 pub fn for_profile(profile: &Profile, briefing: Briefing) -> Box<dyn Driver> {

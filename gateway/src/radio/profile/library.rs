@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use hearth_shared::gatt::quirk::Quirk;
+
 use super::{Advertises, Profile, check};
 use crate::checked_toml::{Document, Problem, read};
 use crate::radio::air::{Advert, short};
@@ -164,6 +166,15 @@ impl Profiles {
     /// The profile with this id.
     pub fn named(&self, id: &str) -> Option<&Profile> {
         self.profiles.get(id)
+    }
+
+    /// How models depart from the standards, by their profiles' ids; for the decoder.
+    pub fn quirks(&self) -> BTreeMap<String, Vec<Quirk>> {
+        let some = self.profiles.iter().filter(|(_, profile)| !profile.quirks.is_empty());
+        some.map(|(id, profile)| {
+            (id.clone(), profile.quirks.iter().filter_map(|name| Quirk::named(name)).collect())
+        })
+        .collect()
     }
 
     /// All profiles by id.

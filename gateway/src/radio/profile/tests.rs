@@ -21,9 +21,9 @@ fn every_profile_is_sound_and_none_is_left_out() {
         }
     }
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
-    let files = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned());
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = paths.filter(|path| path.extension().is_some_and(|end| end == "toml"));
+    let files = files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned());
     let files: BTreeSet<String> = files.collect();
     let known: BTreeSet<String> = BUILT_IN.iter().map(|(id, _)| (*id).to_owned()).collect();
     assert_eq!(files, known);
@@ -68,6 +68,29 @@ fn the_most_specific_profile_is_chosen() {
     assert_eq!(said("Roche", "925"), Some("accu-chek"));
     assert_eq!(said("OMRON HEALTHCARE", "HEM-7600T"), Some("omron-evolv"));
     assert_eq!(said("Nobody", "1"), None);
+}
+
+#[test]
+fn an_omron_cuff_says_how_many_records_wait() {
+    let profiles = Profiles::built_in();
+    let mut heard = advert(Some("BLESmart_0000021F0123456789AB"), &[0x1810]);
+    let profile = profiles.for_advert(&heard).unwrap();
+    assert_eq!(profile.waiting(&heard), None, "it says nothing");
+    for (data, records, clock_not_set) in [
+        // Two users, the second has three records.
+        (&[1, 0x01, 9, 0, 0, 4, 0, 3][..], 3, false),
+        (&[1, 0x20, 9, 0, 0], 0, false),
+        (&[1, 0x04, 0, 0, 0], 0, true),
+    ] {
+        heard.manufacturer.insert(0x020E, data.to_vec());
+        assert_eq!(profile.waiting(&heard), Some(Waiting { records, clock_not_set }), "{data:?}");
+    }
+    assert!(!Waiting { records: 0, clock_not_set: false }.is_news());
+    // Cut off, or another tag: nothing is known, so the device is asked.
+    for data in [&[1, 0x01, 9, 0, 0][..], &[2, 0, 9, 0, 1], &[1], &[]] {
+        heard.manufacturer.insert(0x020E, data.to_vec());
+        assert_eq!(profile.waiting(&heard), None, "{data:?}");
+    }
 }
 
 #[test]
