@@ -57,6 +57,42 @@ fn without_a_radio_what_needs_one_is_refused_with_the_next_step_and_the_roster_w
 }
 
 #[test]
+fn a_radio_that_cannot_work_says_why_wherever_it_is_asked() {
+    // No machine has so many adapters; where there is no bus or no BlueZ either, that is told first.
+    let mut home = Home::new(
+        "[uplink]\nenabled = false\n[clock]\nrequire_sync = false\n[radio]\nadapter = \"hci97\"",
+    );
+    home.start();
+    home.wait("the radio has found out", |home| {
+        let status = home.status();
+        !matches!(status["radio"]["health"]["state"].as_str(), Some("starting") | None)
+    });
+    let health = home.status()["radio"]["health"].clone();
+    let (code, sentence) =
+        (health["state"].as_str().unwrap(), health["sentence"].as_str().unwrap());
+    assert!(
+        ["no_adapter", "no_bluetoothd", "no_system_bus", "not_permitted"].contains(&code),
+        "{health}"
+    );
+    for (arguments, exit) in
+        [(["devices", "scan", "--seconds", "1"], 1), (["devices", "pair", "--as", "m-1"], 5)]
+    {
+        let output = home.run(&arguments);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(exit), "{said}");
+        assert!(
+            said.contains(&format!("error[{code}]: {sentence}")) && said.contains("next: "),
+            "{said}"
+        );
+    }
+    let status = home.run(&["status"]);
+    assert_eq!(status.status.code(), Some(1));
+    assert!(text(&status).contains(sentence), "{}", text(&status));
+    assert!(text(&home.run(&["devices", "doctor"])).contains(sentence));
+    assert_eq!(home.stop(), Some(0), "{}", home.said());
+}
+
+#[test]
 fn what_a_device_sent_is_counted_beside_what_has_gone_on() {
     let mut home = simulated_home(free_port());
     home.start();

@@ -76,12 +76,29 @@ impl Scan {
             std::thread::sleep(ASK_EVERY);
         }
         if known.is_empty() {
+            self.check_radio()?;
             return Err(Failure::new(Exit::Negative, "Nothing was heard.").next(
                 "wake the device (measure, or hold its button) within two metres; \
                  then: hearth devices doctor",
             ));
         }
         Ok(Exit::Ok)
+    }
+}
+
+impl Scan {
+    /// A radio that is not well hears nothing: then that is the answer.
+    fn check_radio(&self) -> Result<(), Failure> {
+        let RadioAnswer::State { health } = ask::radio(&self.daemon, RadioRequest::State)? else {
+            return Ok(());
+        };
+        match health.sentence {
+            Some(sentence) if health.state != "ok" => {
+                let failure = Failure::new(Exit::Negative, sentence);
+                Err(Failure { code: health.state, next: health.next, ..failure })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

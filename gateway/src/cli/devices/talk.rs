@@ -257,8 +257,11 @@ fn spaced(digits: &str) -> String {
 }
 
 fn heard(near: &NearDevice) -> String {
-    let name = near.model.as_ref().or(near.name.as_ref());
-    let name = name.map_or_else(|| "a device".to_owned(), |name| name.to_owned());
+    let name = match (&near.name, &near.model) {
+        (Some(name), Some(model)) => format!("{name}: {model}"),
+        (Some(name), None) | (None, Some(name)) => name.clone(),
+        (None, None) => "a device".to_owned(),
+    };
     let signal = near.rssi.map(|dbm| format!(", signal {dbm} dBm")).unwrap_or_default();
     format!("Heard {name} ({}{signal}).", near.address)
 }

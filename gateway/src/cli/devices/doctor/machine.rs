@@ -32,7 +32,7 @@ impl Machine {
     /// This one.
     pub(super) fn here() -> Self {
         let named = std::env::var("DBUS_SYSTEM_BUS_ADDRESS").ok();
-        let bus = named.and_then(|text| text.strip_prefix("unix:path=").map(PathBuf::from));
+        let bus = named.as_deref().and_then(socket_of);
         Self { root: PathBuf::from("/"), bus }
     }
 
@@ -156,6 +156,12 @@ impl Machine {
     }
 }
 
+/// The socket in an address of a bus: `unix:path=/run/bus,guid=…`.
+fn socket_of(address: &str) -> Option<PathBuf> {
+    let parts = address.split(';').next()?.strip_prefix("unix:")?;
+    parts.split(',').find_map(|part| part.strip_prefix("path=")).map(PathBuf::from)
+}
+
 /// Whether the default policy allows to send to BlueZ.
 fn everybody_may(policy: &str) -> bool {
     let Some((_, rest)) = policy.split_once("<policy context=\"default\">") else { return false };
@@ -218,6 +224,13 @@ mod tests {
         }
         assert!(machine.rfkill("hci1").says.contains("blocked by rfkill"));
         assert_eq!(machine.rfkill("hci7").well, Some(true));
+    }
+
+    #[test]
+    fn the_socket_of_a_named_bus_is_found() {
+        assert_eq!(socket_of("unix:path=/run/bus,guid=1f"), Some(PathBuf::from("/run/bus")));
+        assert_eq!(socket_of("unix:guid=1f,path=/b;tcp:host=x"), Some(PathBuf::from("/b")));
+        assert_eq!(socket_of("tcp:host=x"), None);
     }
 
     #[test]

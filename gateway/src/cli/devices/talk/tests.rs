@@ -46,7 +46,7 @@ fn a_pairing_reads_as_a_conversation() {
         [
             "The window is open for 2 min. Put the device into pairing mode.",
             "  Hold the button until the light blinks.",
-            "Heard Meter One (C0:FF:EE:00:00:01, signal -54 dBm).",
+            "Heard M-1: Meter One (C0:FF:EE:00:00:01, signal -54 dBm).",
             "Pairing …",
             "Paired, protected against a man in the middle, by LE Secure Connections, key of 16 octets.",
             "It is on the roster as meter-1.",
