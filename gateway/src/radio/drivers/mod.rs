@@ -8,6 +8,7 @@
 mod generic;
 mod record_access;
 mod segments;
+mod services;
 mod taidoc;
 mod time;
 mod users;
