@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 
-use super::record_access::{End, RecordAccess, Said, Terms, Told};
+use super::record_access::{End, RecordAccess, Said, Stamped, Terms, Told};
 use super::segments::{Joined, Segments};
 use super::services::{
     BATTERY, CUFF_FEATURE, FIRMWARE, INFORMATION, RECORD_ACCESS, SERVICES, STORED_PRESSURE,
@@ -320,6 +320,7 @@ impl Generic {
         let policy = &self.profile.records;
         let terms = Terms {
             cursor: self.briefing.cursor.filter(|_| policy.cursor && numbered),
+            cursor_base_s: self.briefing.cursor_base_s,
             pause_ms: policy.pause_ms,
         };
         self.doing = Doing::Records(Box::new(RecordAccess::new(control, terms)));
@@ -546,8 +547,9 @@ impl Generic {
         match self.segments.take(octets, self.with_crc) {
             Joined::Part | Joined::Broken => self.tell_records_at(place, Told::Part, now),
             Joined::Record { number, characteristic, octets } => {
+                let record = Stamped { number: Some(number), base_s: None };
                 let mut steps = vec![Step::Keep { characteristic, octets }];
-                steps.extend(self.tell_records_at(place, Told::Records(&[Some(number)]), now));
+                steps.extend(self.tell_records_at(place, Told::Records(&[record]), now));
                 steps
             }
         }

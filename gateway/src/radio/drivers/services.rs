@@ -1,8 +1,9 @@
 //! The standard services: what is read of them, what they send, and what a value of them is to the
 //! session it came in.
 
-use hearth_shared::gatt::{self, Measurement};
+use hearth_shared::gatt::{self, DateTime, Measurement};
 
+use super::record_access::Stamped;
 use super::{Finding, Step};
 use crate::radio::air::{Place, short};
 
@@ -117,16 +118,23 @@ pub(super) fn information(place: Place, octets: &[u8]) -> Option<Step> {
     Some(Step::Found(found)).filter(|_| !octets.is_empty())
 }
 
-/// The numbers of the records in a value; `None`: it is a part of one.
-pub(super) fn records_in(uuid: u16, octets: &[u8]) -> Option<Vec<Option<u16>>> {
+/// The records in a value; `None`: it is a part of one.
+pub(super) fn records_in(uuid: u16, octets: &[u8]) -> Option<Vec<Stamped>> {
     let Ok(measurement) = gatt::decode_uuid16(uuid, octets, gatt::Context::default()) else {
         // Undecodable is quarantined, but it was a record all the same.
-        return Some(vec![None]);
+        return Some(vec![Stamped::default()]);
     };
     match &measurement {
         Measurement::GlucoseContext(_) => None,
         // A sensor counts minutes since its session began instead.
-        Measurement::Cgm(cgm) => Some(cgm.records().map(|r| Some(r.time_offset_minutes)).collect()),
-        other => Some(vec![gatt::sequence(other).map(|sequence| sequence.0)]),
+        Measurement::Cgm(cgm) => {
+            let minutes = cgm.records().map(|record| record.time_offset_minutes);
+            Some(minutes.map(|minutes| Stamped { number: Some(minutes), base_s: None }).collect())
+        }
+        other => {
+            let number = gatt::sequence(other).map(|sequence| sequence.0);
+            let base_s = gatt::base_time(other).and_then(DateTime::local_seconds);
+            Some(vec![Stamped { number, base_s }])
+        }
     }
 }
