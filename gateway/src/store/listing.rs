@@ -310,8 +310,8 @@ pub fn backlog(q: &impl Queries) -> Result<Vec<LaneStatus>, StoreError> {
 /// # Errors
 /// What the database answered.
 pub fn journal(q: &impl Queries) -> Result<JournalStatus, StoreError> {
-    let sql = "select (select count(*) from journal where kind in (1, 2)), \
-               (select count(*) from journal where outcome = 0 and kind in (1, 2)), \
+    let sql = "select (select count(*) from journal where kind in (1, 2, 5)), \
+               (select count(*) from journal where outcome = 0 and kind in (1, 2, 5)), \
                (select count(*) from journal where outcome = 3), \
                (select count(*) from observation), (select count(*) from claim_tray), \
                (select coalesce(sum(n), 0) from duplicate), \

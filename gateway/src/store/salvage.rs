@@ -227,7 +227,7 @@ fn drop_damaged_observations(tx: &Tx<'_>, report: &mut SalvageReport) -> Result<
     for seq in damaged_rows(tx, "observation")? {
         tx.transaction.execute(
             "update journal set outcome = 0, detail = null
-             where seq = (select journal_seq from observation where seq = ?1) and kind in (1, 2)",
+             where seq = (select journal_seq from observation where seq = ?1) and kind in (1, 2, 5)",
             [seq],
         )?;
         tx.transaction.execute("delete from observation where seq = ?1", [seq])?;
@@ -265,7 +265,7 @@ fn drop_damaged_owners(tx: &Tx<'_>, report: &mut SalvageReport) -> Result<(), St
 fn orphans(tx: &Tx<'_>) -> Result<(), StoreError> {
     tx.transaction.execute_batch(
         "update journal set outcome = 0, detail = null
-           where outcome = 1 and kind in (1, 2)
+           where outcome = 1 and kind in (1, 2, 5)
              and not exists (select 1 from observation o where o.journal_seq = journal.seq);
          insert into attribution (observation_seq, patient, method, decided_by, decided_ms)
            select o.seq, null, 4, 'salvage', o.received_ms from observation o
@@ -297,7 +297,7 @@ fn keep_numbers(
         )?;
     }
     let redecode: i64 = tx.transaction.query_row(
-        "select count(*) from journal where outcome = 0 and kind in (1, 2)",
+        "select count(*) from journal where outcome = 0 and kind in (1, 2, 5)",
         [],
         |row| row.get(0),
     )?;

@@ -106,6 +106,7 @@ impl Transcript {
         for word in self.said("brief").unwrap_or_default().split_whitespace() {
             match word.split_once('=') {
                 Some(("cursor", number)) => briefing.cursor = Some(number.parse().unwrap()),
+                Some(("base", time)) => briefing.cursor_base_s = Some(seconds(time)),
                 Some(("register", code)) => briefing.register = Some(code.parse().unwrap()),
                 Some(("consent", pair)) => {
                     let (slot, code) = pair.split_once(':').unwrap();

@@ -14,7 +14,7 @@
 //! | 0x24 model | - | four decimal digits as BCD, low octet first; two octets |
 //! | 0x2B count | - | uint16; two octets |
 //! | 0x25 time of a record | index uint16, 0 the newest | clock |
-//! | 0x26 value of a record | the same | by kind, see [`readings`] |
+//! | 0x26 value of a record | the same | by kind, see [`Record::readings`] |
 //!
 //! Clock: uint16 of year since 2000 (7 bits), month (4), day (5); minute (6 bits), hour (5 bits); no
 //! seconds. From public sources (glucometerutils, TransafeRx, advmeds-bluetooth-lib); the

@@ -12,98 +12,17 @@
 
 use std::collections::VecDeque;
 
-use hearth_shared::gatt::{self, Measurement};
-
-use super::record_access::{End, RecordAccess, Said, Terms, Told};
+use super::record_access::{End, RecordAccess, Said, Stamped, Terms, Told};
 use super::segments::{Joined, Segments};
+use super::services::{
+    BATTERY, CUFF_FEATURE, FIRMWARE, INFORMATION, RECORD_ACCESS, SERVICES, STORED_PRESSURE,
+    Service, expected, information, keep, records_in,
+};
 use super::time::{self, Clock};
 use super::users::{self, Request};
 use super::{Briefing, Driver, Ending, Event, Finding, Moment, Step};
 use crate::radio::air::{Fault, Place, Properties, Services, short, sig};
 use crate::radio::profile::{Access, Ends, Profile, Reads, SetWhen};
-
-/// A standard service: what is kept of its features, and what it sends.
-struct Service {
-    uuid: u16,
-    /// Read and journalled.
-    keeps: &'static [u16],
-    /// Of these the first that is there is subscribed to.
-    measurement: &'static [u16],
-    /// What comes beside it.
-    beside: &'static [u16],
-    /// Its records have numbers, by which new ones can be asked for.
-    numbered: bool,
-}
-
-const RECORD_ACCESS: u16 = 0x2A52;
-const STORED_PRESSURE: u16 = 0x2B36;
-/// Its bit 6: records end in a CRC.
-const CUFF_FEATURE: Place = Place::sig(0x1810, 0x2A49);
-const BATTERY: Place = Place::sig(0x180F, 0x2A19);
-const FIRMWARE: Place = Place::sig(0x180A, 0x2A26);
-/// Maker, model, firmware. The serial number (2A25) is never read: it is personal.
-const INFORMATION: [Place; 3] = [Place::sig(0x180A, 0x2A29), Place::sig(0x180A, 0x2A24), FIRMWARE];
-
-/// Pressures while the cuff inflates (2A36, 2B35) and the oximeter's course from second to second
-/// beside a spot check (2A5F) are no results and are not asked for.
-const SERVICES: [Service; 8] = [
-    Service {
-        uuid: 0x1808,
-        keeps: &[0x2A51],
-        measurement: &[0x2A18],
-        beside: &[0x2A34],
-        numbered: true,
-    },
-    Service {
-        uuid: 0x1810,
-        keeps: &[0x2A49],
-        measurement: &[0x2B34, 0x2A35],
-        beside: &[0x2B36],
-        numbered: true,
-    },
-    Service {
-        uuid: 0x181D,
-        keeps: &[0x2A9E],
-        measurement: &[0x2A9D],
-        beside: &[],
-        numbered: false,
-    },
-    Service {
-        uuid: 0x181B,
-        keeps: &[0x2A9B],
-        measurement: &[0x2A9C],
-        beside: &[],
-        numbered: false,
-    },
-    Service {
-        uuid: 0x1822,
-        keeps: &[0x2A60],
-        measurement: &[0x2A5E, 0x2A5F],
-        beside: &[],
-        numbered: false,
-    },
-    Service {
-        uuid: 0x1809,
-        keeps: &[0x2A1D],
-        measurement: &[0x2A1C],
-        beside: &[],
-        numbered: false,
-    },
-    Service {
-        uuid: 0x181F,
-        keeps: &[0x2AA8, 0x2AAA],
-        measurement: &[0x2AA7],
-        beside: &[],
-        numbered: true,
-    },
-    Service {
-        uuid: 0x180D,
-        keeps: &[0x2A38],
-        measurement: &[0x2A37],
-        beside: &[],
-        numbered: false,
-    },
-];
 
 /// Until the first value of a device that gives its values by itself.
 const FIRST_VALUE_MS: u32 = 15_000;
@@ -219,7 +138,7 @@ impl Generic {
         }
         let measurements = self.measurements();
         if measurements.is_empty() {
-            return self.over(Ending::Failed(Fault::Missing(self.expected())));
+            return self.over(Ending::Failed(Fault::Missing(expected(&self.profile.kind))));
         }
         if self.profile.records.access == Access::RecordAccess
             && let (None, Some((service, ..))) =
@@ -249,19 +168,6 @@ impl Generic {
             found.push((service, places, control));
         }
         found
-    }
-
-    /// What a device of this kind must have.
-    fn expected(&self) -> Place {
-        match self.profile.kind.as_str() {
-            "blood_pressure_cuff" => Place::sig(0x1810, 0x2A35),
-            "weight_scale" => Place::sig(0x181D, 0x2A9D),
-            "pulse_oximeter" => Place::sig(0x1822, 0x2A5E),
-            "thermometer" => Place::sig(0x1809, 0x2A1C),
-            "glucose_sensor" => Place::sig(0x181F, 0x2AA7),
-            "heart_rate_sensor" => Place::sig(0x180D, 0x2A37),
-            _ => Place::sig(0x1808, 0x2A18),
-        }
     }
 
     fn plan(&mut self, measurements: &[(&'static Service, Vec<Place>, Option<Place>)]) {
@@ -303,10 +209,13 @@ impl Generic {
         read.into_iter().chain(self.clock.set.map(Task::SetClock)).collect()
     }
 
+    fn asks_users(&self) -> bool {
+        self.profile.users.consent && self.offers.contains_key(&users::CONTROL)
+    }
+
     fn user_tasks(&self) -> Vec<Task> {
         let mut tasks = Vec::new();
-        // A code that somebody gave is used, whatever the profile says of users.
-        if !self.offers.contains_key(&users::CONTROL) {
+        if !self.asks_users() {
             return tasks;
         }
         if self.briefing.register.is_none() && self.briefing.consents.is_empty() {
@@ -336,10 +245,9 @@ impl Generic {
             tasks.push(Task::Linger);
         }
         // One user after the other: consent is that of one user at a time.
-        for &(slot, code) in self.briefing.consents.iter().skip(1) {
-            if self.offers.contains_key(&users::CONTROL) {
-                tasks.extend([Task::Ask(Request::Consent { slot, code }), Task::Linger]);
-            }
+        let others = self.briefing.consents.iter().skip(1).filter(|_| self.asks_users());
+        for &(slot, code) in others {
+            tasks.extend([Task::Ask(Request::Consent { slot, code }), Task::Linger]);
         }
         if self.profile.session.ends == Ends::Device {
             tasks.push(Task::AwaitItsEnd);
@@ -412,6 +320,7 @@ impl Generic {
         let policy = &self.profile.records;
         let terms = Terms {
             cursor: self.briefing.cursor.filter(|_| policy.cursor && numbered),
+            cursor_base_s: self.briefing.cursor_base_s,
             pause_ms: policy.pause_ms,
         };
         self.doing = Doing::Records(Box::new(RecordAccess::new(control, terms)));
@@ -638,8 +547,9 @@ impl Generic {
         match self.segments.take(octets, self.with_crc) {
             Joined::Part | Joined::Broken => self.tell_records_at(place, Told::Part, now),
             Joined::Record { number, characteristic, octets } => {
+                let record = Stamped { number: Some(number), base_s: None };
                 let mut steps = vec![Step::Keep { characteristic, octets }];
-                steps.extend(self.tell_records_at(place, Told::Records(&[Some(number)]), now));
+                steps.extend(self.tell_records_at(place, Told::Records(&[record]), now));
                 steps
             }
         }
@@ -755,32 +665,4 @@ const fn ends_the_link(fault: &Fault) -> bool {
 /// Insufficient authentication, key size, encryption (Core Specification 3.F.3.4.1.1).
 const fn wants_pairing(fault: &Fault) -> bool {
     matches!(fault, Fault::Att(0x05 | 0x0C | 0x0F) | Fault::PairingNeeded | Fault::NotEncrypted)
-}
-
-fn keep(place: Place, octets: &[u8]) -> Option<Step> {
-    let characteristic = short(place.characteristic)?;
-    Some(Step::Keep { characteristic, octets: octets.to_vec() })
-}
-
-/// A text of the Device Information service, without the filling some devices put behind it.
-fn information(place: Place, octets: &[u8]) -> Option<Step> {
-    let characteristic = short(place.characteristic)?;
-    let text = String::from_utf8_lossy(octets);
-    let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace()).to_owned();
-    let found = Finding::Information { characteristic, text };
-    Some(Step::Found(found)).filter(|_| !octets.is_empty())
-}
-
-/// The numbers of the records in a value; `None`: it is a part of one.
-fn records_in(uuid: u16, octets: &[u8]) -> Option<Vec<Option<u16>>> {
-    let Ok(measurement) = gatt::decode_uuid16(uuid, octets, gatt::Context::default()) else {
-        // Undecodable is quarantined, but it was a record all the same.
-        return Some(vec![None]);
-    };
-    match &measurement {
-        Measurement::GlucoseContext(_) => None,
-        // A sensor counts minutes since its session began instead.
-        Measurement::Cgm(cgm) => Some(cgm.records().map(|r| Some(r.time_offset_minutes)).collect()),
-        other => Some(vec![gatt::sequence(other).map(|sequence| sequence.0)]),
-    }
 }

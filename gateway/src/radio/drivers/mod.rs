@@ -8,6 +8,7 @@
 mod generic;
 mod record_access;
 mod segments;
+mod services;
 mod taidoc;
 mod time;
 mod users;
@@ -182,6 +183,9 @@ pub struct Briefing {
     /// which a [`Finding::SequenceReset`] begins. Where numbers wrapped this is a small one although
     /// the device still holds higher ones.
     pub cursor: Option<u16>,
+    /// Base time of that record, seconds since 1970 of the device's clock face, where it is known: the
+    /// same number at a later time tells of a numbering that started anew.
+    pub cursor_base_s: Option<i64>,
     /// User slots with their consent codes (User Data Service), as they were registered.
     pub consents: Vec<(u8, u16)>,
     /// Register a user with this consent code, because somebody asked for it while pairing.

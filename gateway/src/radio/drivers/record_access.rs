@@ -71,8 +71,8 @@ pub(super) enum Told<'a> {
     Written(Result<(), Fault>),
     /// An indication of the control point.
     Answer(&'a [u8]),
-    /// Records in one value, with their numbers where they have some.
-    Records(&'a [Option<u16>]),
+    /// The records in one value.
+    Records(&'a [Stamped]),
     /// Something that belongs to a record (context, a segment).
     Part,
     Timer,
@@ -114,11 +114,21 @@ impl Said {
     }
 }
 
+/// What is looked at of a record, where it has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stamped {
+    pub(super) number: Option<u16>,
+    /// What the device's own undisturbed clock showed.
+    pub(super) base_s: Option<i64>,
+}
+
 /// What is known before the device is asked.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Terms {
     /// Number of the newest record that is held; `None`: everything is asked for.
     pub(super) cursor: Option<u16>,
+    /// Its base time.
+    pub(super) cursor_base_s: Option<i64>,
     /// Between two requests, for devices that need it.
     pub(super) pause_ms: u32,
 }
@@ -136,7 +146,7 @@ pub(super) struct RecordAccess {
     /// Numbers that came in answer to the request that is running.
     numbers: BTreeSet<u16>,
     unnumbered: u32,
-    newest: Option<u16>,
+    newest: Stamped,
     busy: usize,
     aborted: bool,
 }
@@ -152,7 +162,7 @@ impl RecordAccess {
             new: None,
             numbers: BTreeSet::new(),
             unnumbered: 0,
-            newest: None,
+            newest: Stamped::default(),
             busy: 0,
             aborted: false,
         }
@@ -310,13 +320,15 @@ impl RecordAccess {
         }
     }
 
-    fn records(&mut self, numbers: &[Option<u16>]) -> Said {
-        for number in numbers {
-            match number {
-                Some(number) => drop(self.numbers.insert(*number)),
+    fn records(&mut self, records: &[Stamped]) -> Said {
+        for record in records {
+            match record.number {
+                Some(number) => {
+                    self.numbers.insert(number);
+                    self.newest = *record;
+                }
                 None => self.unnumbered = self.unnumbered.saturating_add(1),
             }
-            self.newest = number.or(self.newest);
         }
         self.part()
     }
@@ -356,19 +368,27 @@ impl RecordAccess {
         let came = self.came();
         match ask {
             Ask::Newest => match (self.numbers.last().copied(), self.terms.cursor) {
+                // The same number at a later time is another record.
+                (Some(newest), Some(cursor)) if newest == cursor && self.is_later() => self.anew(),
                 (Some(newest), Some(cursor)) if newest == cursor => Said::end(End::Complete),
                 (Some(newest), Some(cursor)) if newest > cursor => self.ask(Ask::New),
                 (Some(_), _) => self.anew(),
                 // It holds records and does not show the newest: everything, then.
                 (None, _) => self.ask(Ask::All),
             },
-            Ask::New if self.newest == Some(LAST_NUMBER) => self.anew(),
+            Ask::New if self.newest.number == Some(LAST_NUMBER) => self.anew(),
             Ask::New if self.new.is_some_and(|new| new > 0) && came == 0 => self.ask(Ask::All),
             Ask::New => Self::compared(came, self.new),
             Ask::All | Ask::CountAll | Ask::CountNew | Ask::Abort => {
                 Self::compared(came, self.held)
             }
         }
+    }
+
+    /// Whether the newest record was made after the one that the cursor stands for.
+    fn is_later(&self) -> bool {
+        let known = self.newest.base_s.zip(self.terms.cursor_base_s);
+        known.is_some_and(|(newest, cursor)| newest > cursor)
     }
 
     fn compared(came: u32, counted: Option<u32>) -> Said {

@@ -125,10 +125,11 @@ proptest! {
         static PROFILES: LazyLock<Profiles> = LazyLock::new(Profiles::built_in);
         let all: Vec<&Profile> = PROFILES.iter().collect();
         let profile = which.get(&all);
-        let consents = vec![(1, 1234), (2, 4321)];
-        let briefing = Briefing { cursor, consents, register, pairing };
-        let mut driver = for_profile(profile, briefing);
         let now = Moment { utc_ms: 0, local_s: 1_778_611_800, trusted };
+        let consents = vec![(1, 1234), (2, 4321)];
+        let cursor_base_s = cursor.map(|_| now.local_s);
+        let briefing = Briefing { cursor, cursor_base_s, consents, register, pairing };
+        let mut driver = for_profile(profile, briefing);
         let places: Vec<Place> = services.keys().copied().collect();
         let mut waiting = std::collections::VecDeque::new();
         let mut ends = 0;
