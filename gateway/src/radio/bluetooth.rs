@@ -310,6 +310,7 @@ impl Desk {
         };
         let briefing = Briefing {
             cursor: entry.and_then(|e| e.briefing.cursor),
+            cursor_base_s: entry.and_then(|e| e.cursor_base_s),
             consents: entry.map(|e| e.briefing.consents.clone()).unwrap_or_default(),
             register,
             pairing: in_enrolment,

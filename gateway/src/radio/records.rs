@@ -1,13 +1,15 @@
 //! What the radio keeps and asks of the store: the roster as far as the air cares, and its own tables. Each
 //! function is one piece of work on the writer's thread.
 
+use hearth_shared::gatt::{self, Context, DateTime};
 use hearth_shared::time::UnixMillis;
 use jiff::tz::TimeZone;
 
 use super::air::Address;
 use super::watch::DeviceState;
+use crate::intake::Payload;
 use crate::store::radio::{BondNote, DeviceBriefing, SessionNote};
-use crate::store::{Queries, StoreError, device, patient, radio};
+use crate::store::{Queries, StoreError, device, journal, patient, radio};
 use crate::writer::{WriteError, Writer};
 
 /// A device of the roster with what a session must know.
@@ -15,6 +17,8 @@ use crate::writer::{WriteError, Writer};
 pub(super) struct Entry {
     pub(super) address: Address,
     pub(super) briefing: DeviceBriefing,
+    /// Base time of the record at the cursor, seconds of the device's clock face.
+    pub(super) cursor_base_s: Option<i64>,
     /// Zone of its clock.
     pub(super) zone: TimeZone,
 }
@@ -43,9 +47,21 @@ fn entries(q: &impl Queries, place: &TimeZone) -> Result<Vec<Entry>, StoreError>
             None => owners_zone(q, &listed.id)?,
         };
         let zone = zone.and_then(|name| TimeZone::get(&name).ok()).unwrap_or_else(|| place.clone());
-        found.push(Entry { address, briefing, zone });
+        let cursor_base_s = briefing.cursor_row.map(|row| base_s(q, row)).transpose()?.flatten();
+        found.push(Entry { address, briefing, cursor_base_s, zone });
     }
     Ok(found)
+}
+
+/// The base time in a raw row: a number that comes again with a later one is of another numbering.
+fn base_s(q: &impl Queries, row: i64) -> Result<Option<i64>, StoreError> {
+    let stored = journal::get(q, row)?.and_then(|stored| stored.arrival);
+    let Some(Payload::Gatt { characteristic, octets }) = stored.map(|arrival| arrival.payload)
+    else {
+        return Ok(None);
+    };
+    let decoded = gatt::decode_uuid16(characteristic, &octets, Context::default()).ok();
+    Ok(decoded.as_ref().and_then(gatt::base_time).and_then(DateTime::local_seconds))
 }
 
 /// The zone of its only owner.

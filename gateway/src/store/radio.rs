@@ -26,6 +26,8 @@ pub struct DeviceBriefing {
     /// Number of the record that came last into the journal, of the numbering in use. Devices send
     /// in the order of their numbers; of one that does not, records come twice, and none is left out.
     pub cursor: Option<u16>,
+    /// Its raw row.
+    pub cursor_row: Option<i64>,
     /// User slots with their consent codes.
     pub consents: Vec<(u8, u16)>,
     /// Whether a bond was made; `None`: not known.
@@ -42,11 +44,12 @@ pub fn briefing(q: &impl Queries, address: &str) -> Result<Option<DeviceBriefing
     let found = q
         .connection()
         .prepare_cached(
-            "select d.id, d.kind, r.profile, r.bonded, coalesce(r.state, 'new'),
-               (select o.sequence from observation o where o.device = d.id
-                 and o.sequence is not null and o.journal_seq > coalesce(r.epoch_journal_seq, 0)
-                 order by o.journal_seq desc limit 1)
+            "select d.id, d.kind, r.profile, r.bonded, coalesce(r.state, 'new'), o.sequence, o.journal_seq
              from device d left join device_radio r on r.device = d.id
+               left join observation o on o.seq =
+                 (select c.seq from observation c where c.device = d.id and c.sequence is not null
+                   and c.journal_seq > coalesce(r.epoch_journal_seq, 0)
+                  order by c.journal_seq desc, c.seq desc limit 1)
              where d.address = upper(?1) and d.retired_ms is null",
         )?
         .query_row([address], |row| {
@@ -57,6 +60,7 @@ pub fn briefing(q: &impl Queries, address: &str) -> Result<Option<DeviceBriefing
                 bonded: row.get(3)?,
                 state: row.get(4)?,
                 cursor: row.get(5)?,
+                cursor_row: row.get(6)?,
                 consents: Vec::new(),
             })
         })

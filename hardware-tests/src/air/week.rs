@@ -235,6 +235,7 @@ impl Home {
         let profile = self.profiles.named(&id).ok_or("no profile")?;
         let briefing = Briefing {
             cursor: known.cursor,
+            cursor_base_s: None,
             consents: known.consents,
             register: None,
             pairing: false,
