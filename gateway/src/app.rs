@@ -23,6 +23,7 @@ use crate::cli::exit::{Exit, Failure, plain};
 use crate::clock::{Clock, RequireSync};
 use crate::config::{Adapter, Config, Loaded};
 use crate::control::socket::{self, Access};
+use crate::radio::profile::Profiles;
 use crate::radio::simulated::{Pace, RadioState, Simulated};
 use crate::store::{Store, StoreOptions};
 use crate::writer::{WriteError, Writer};
@@ -34,6 +35,7 @@ mod failures;
 mod health;
 mod links;
 mod log;
+mod radio;
 mod rooms;
 mod signals;
 mod timer;
@@ -74,6 +76,14 @@ impl Talk {
 /// All problems of the first file that cannot be used.
 pub fn check(config: &Config) -> Result<(), Failure> {
     rooms::check(config)
+}
+
+/// The device models that a gateway with this configuration knows.
+///
+/// # Errors
+/// A file of the configured folder cannot be used.
+pub fn models(config: &Config) -> Result<Profiles, Failure> {
+    rooms::models(config)
 }
 
 /// Runs the gateway until a signal ends it.
@@ -151,6 +161,7 @@ impl Gateway {
                 |error| internal(&format!("the writer did not start: {}", plain(&error))),
             )?;
 
+        let radio_task = radio::bluetooth(&config, &clock, &writer, committed_seen.clone())?;
         let (tell_notes, notes) = watch::channel(Vec::new());
         let ports = links::Ports {
             clock: clock.clone(),
@@ -166,7 +177,8 @@ impl Gateway {
             writer: writer.clone(),
             reader: desk_reader,
             programmes,
-            radio: radio.clone(),
+            household: radio.clone(),
+            radio: radio_task.as_ref().map(|(handle, _)| handle.clone()),
             broker: links.status.clone(),
             full,
             started,
@@ -193,6 +205,10 @@ impl Gateway {
             source_tasks.push(("simulated radio", tokio::spawn(ended_by(simulated.run(stop)))));
         } else {
             rooms::apply_household(&config, &writer, &clock).await?;
+        }
+        if let Some((_, bluetooth)) = radio_task {
+            let stop = sources.clone();
+            source_tasks.push(("Bluetooth radio", tokio::spawn(ended_by(bluetooth.run(stop)))));
         }
         let timer =
             timer::timer(config.clone(), clock.clone(), writer.clone(), moments, sources.clone());

@@ -148,22 +148,53 @@ impl Default for EmbeddedBroker {
 }
 
 /// Where readings come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Adapter {
     /// Nowhere: the gateway keeps, assesses and sends what it has.
     #[default]
     None,
     /// A simulated household on a local socket, which also drives the clock.
     Simulated,
+    /// The Bluetooth adapter of this name: `hci0`, `hci1`, …
+    Bluetooth(String),
 }
 
 impl Adapter {
     /// The word in the file.
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(&self) -> &str {
         match self {
             Self::None => "none",
             Self::Simulated => "simulated",
+            Self::Bluetooth(name) => name,
+        }
+    }
+
+    /// The name of the Bluetooth adapter, where there is one.
+    pub fn bluetooth(&self) -> Option<&str> {
+        match self {
+            Self::Bluetooth(name) => Some(name),
+            Self::None | Self::Simulated => None,
+        }
+    }
+}
+
+impl Serialize for Adapter {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Adapter {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(from)?;
+        let number = word.strip_prefix("hci").unwrap_or_default();
+        match word.as_str() {
+            "none" => Ok(Self::None),
+            "simulated" => Ok(Self::Simulated),
+            _ if (1..=3).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit()) => {
+                Ok(Self::Bluetooth(word))
+            }
+            _ => Err(serde::de::Error::unknown_variant(&word, &["none", "simulated", "hci0"])),
         }
     }
 }
@@ -172,15 +203,25 @@ impl Adapter {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Radio {
-    /// `none` or `simulated`.
+    /// `none`, `simulated`, or the Bluetooth adapter: `hci0`.
     pub adapter: Adapter,
     /// Socket of the simulated household, below the data folder unless absolute.
     pub socket: PathBuf,
+    /// Folder of device models (`*.toml`) beside those that come with Hearth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models: Option<PathBuf>,
+    /// The last resort when the Bluetooth service does not answer, word by word; empty: staff are told.
+    pub restart_command: Vec<String>,
 }
 
 impl Default for Radio {
     fn default() -> Self {
-        Self { adapter: Adapter::None, socket: PathBuf::from("radio.sock") }
+        Self {
+            adapter: Adapter::None,
+            socket: PathBuf::from("radio.sock"),
+            models: None,
+            restart_command: Vec::new(),
+        }
     }
 }
 
@@ -336,6 +377,7 @@ impl Config {
             self.uplink.password_file.as_mut(),
             self.household.file.as_mut(),
             self.programmes.folder.as_mut(),
+            self.radio.models.as_mut(),
         ];
         for path in files.into_iter().flatten() {
             below(base, path);
@@ -400,7 +442,12 @@ pub fn database_of(file: &Path) -> Option<PathBuf> {
     places_of(file).map(|config| config.database())
 }
 
-/// Data folder and control socket, read without a look at anything else.
+/// As much of a configuration file as says where models are, however wrong the rest of it is.
+pub fn models_of(file: &Path) -> Option<Config> {
+    places_of(file)
+}
+
+/// Data folder, control socket and models, read without a look at anything else.
 fn places_of(file: &Path) -> Option<Config> {
     let text = read_bounded(file).ok()?;
     let table: toml::Table = text.parse().ok()?;
@@ -414,6 +461,7 @@ fn places_of(file: &Path) -> Option<Config> {
     if let Some(socket) = word("control", "socket") {
         config.control.socket = socket;
     }
+    config.radio.models = word("radio", "models");
     Some(config.resolved(&folder_of(file)))
 }
 

@@ -19,7 +19,7 @@ use crate::control::execute::{Origin, check};
 use crate::outreach::{Context, local, zone_of};
 use crate::store::patient::{self, Patient};
 use crate::store::plan::{self, PlanState};
-use crate::store::{Queries, StoreError, command, device};
+use crate::store::{Queries, StoreError, command, device, radio};
 
 mod meaning;
 
@@ -78,7 +78,9 @@ struct PauseEntry {
 struct DeviceEntry {
     id: String,
     kind: String,
+    alias: Option<String>,
     model: Option<String>,
+    profile: Option<String>,
     address: Option<String>,
     zone: Option<String>,
     expected_interval_s: Option<u32>,
@@ -149,7 +151,9 @@ impl DeviceEntry {
         DeviceSettings {
             id: self.id.clone(),
             kind: Some(self.kind.clone()),
+            alias: self.alias.clone(),
             model: self.model.clone(),
+            profile: self.profile.clone(),
             address: self.address.clone(),
             zone: self.zone.clone(),
             expected_interval_s: self.expected_interval_s,
@@ -320,6 +324,9 @@ fn device_verbs(
         Some(known) if known.retired.is_some() => return Ok(()),
         Some(known) => {
             forget_same(&mut wanted.kind, |kind| known.kind == *kind);
+            forget_same(&mut wanted.alias, |alias| known.alias.as_ref() == Some(alias));
+            let profile = radio::profile(q, &entry.id)?;
+            forget_same(&mut wanted.profile, |wanted| profile.as_ref() == Some(wanted));
             forget_same(&mut wanted.model, |model| known.model.as_ref() == Some(model));
             forget_same(&mut wanted.zone, |zone| known.zone.as_ref() == Some(zone));
             forget_same(&mut wanted.address, |address| {

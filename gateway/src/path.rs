@@ -107,7 +107,7 @@ pub struct PathStatus {
 pub struct Path {
     store: Store,
     settings: PathSettings,
-    templates: Templates,
+    templates: &'static Templates,
     directory: Directory,
     live: Live,
 }
@@ -304,7 +304,7 @@ impl Path {
     ) -> Result<T, StoreError> {
         let mut parts = Parts {
             settings: &self.settings,
-            templates: &self.templates,
+            templates: self.templates,
             directory: &mut self.directory,
             live: &mut self.live,
         };

@@ -44,7 +44,8 @@ pub enum RadioRequest {
 pub struct PairRequest {
     /// Its address; absent: the first one heard that is in pairing mode and not yet on the roster.
     pub address: Option<String>,
-    /// The device id under which its readings are kept; it stands on the roster already, with this address.
+    /// The device id under which its readings are kept: as it stands on the roster with this address, or
+    /// as it is put there once it is paired; absent: one is made up.
     pub device: Option<String>,
     /// Profile id; absent: recognised by what it announces.
     pub profile: Option<String>,
@@ -52,6 +53,12 @@ pub struct PairRequest {
     pub consents: Vec<(u8, u16)>,
     /// Register a new user on it with this consent code.
     pub register: Option<u16>,
+    /// Whose it is from now on.
+    pub patient: Option<String>,
+    /// Which of its user slots is theirs; absent: the whole device.
+    pub slot: Option<u8>,
+    /// Since when it is theirs, RFC 3339 or local date; readings from before wait for a word.
+    pub from: Option<String>,
     /// How long the window stays open; absent: [`WINDOW_S`].
     pub seconds: Option<u32>,
 }
@@ -251,6 +258,12 @@ pub struct RadioHealth {
     pub library_panics: u64,
     /// Devices refused because their link was not encrypted.
     pub refused_links: u64,
+    /// Our pairing agent is the one that BlueZ asks; absent: not known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub agent_default: Option<bool>,
+    /// Addresses of devices of which a key is here; absent: not known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bonds: Option<Vec<String>>,
 }
 
 /// What the radio answers.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hearth_shared::time::UnixMillis;
 use serde_json::{Value, json};
@@ -17,13 +17,14 @@ use crate::control::execute::Origin;
 use crate::control::query::{Answer, List, Listing, Request};
 use crate::control::socket::Answers;
 use crate::control::status::{
-    BrokerStatus, ClockStatus, DiskStatus, JournalStatus, LaneStatus, RadioStatus, SilentDevice,
-    StatusReport,
+    BrokerStatus, ClockStatus, CommandStatus, DiskStatus, JournalStatus, LaneStatus, RadioStatus,
+    SilentDevice, StatusReport, TroubledDevice,
 };
 use crate::control::{Command, Verb};
 use crate::programme::Library;
 use crate::radio::simulated::RadioState;
-use crate::store::{Reader, StoreError, backup, listing};
+use crate::requests::{Radio, RadioAnswer, RadioHealth, RadioRequest};
+use crate::store::{Reader, StoreError, backup, command, listing, radio};
 use crate::writer::{WriteError, Writer};
 
 /// Rows with their readings and rules in words.
@@ -45,7 +46,7 @@ fn one(
     reader: &Reader,
     what: Listing,
     id: &str,
-    (programmes, now): (&Library, UnixMillis),
+    (programmes, consumers, now): (&Library, &[String], UnixMillis),
 ) -> Result<Option<Value>, StoreError> {
     let Some(found) = listing::show(reader, what, id)? else { return Ok(None) };
     let mut found = [found];
@@ -55,6 +56,12 @@ fn one(
     }
     if what == Listing::Plans {
         adherence::add(reader, programmes, &mut found, now)?;
+    }
+    if what == Listing::Devices
+        && let Value::Object(device) = &mut found[0]
+    {
+        let complete = radio::completeness(reader, id, consumers)?;
+        device.insert("completeness".to_owned(), listing::completeness(&complete));
     }
     if let (Listing::Patients, Some(Value::Array(plans))) = (what, found[0].get_mut("plans")) {
         adherence::add(reader, programmes, plans, now)?;
@@ -70,14 +77,24 @@ pub(super) struct Desk {
     pub(super) writer: Writer,
     pub(super) reader: Arc<Mutex<Reader>>,
     pub(super) programmes: Arc<Library>,
-    pub(super) radio: Arc<RadioState>,
+    /// The simulated household's side.
+    pub(super) household: Arc<RadioState>,
+    /// The Bluetooth radio's task, where one is configured.
+    pub(super) radio: Option<Radio>,
     pub(super) broker: watch::Receiver<BrokerStatus>,
     pub(super) full: Arc<AtomicBool>,
     pub(super) started: Instant,
 }
 
 /// What the database says of the status, read in one go.
-type Counts = (Vec<LaneStatus>, JournalStatus, Vec<SilentDevice>);
+type Counts =
+    (Vec<LaneStatus>, JournalStatus, CommandStatus, Vec<SilentDevice>, Vec<TroubledDevice>);
+
+/// The radio answers from memory, news within two seconds; one that needs longer is not well.
+const RADIO_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long the status waits for the radio's part.
+const HEALTH_WITHIN: Duration = Duration::from_secs(2);
 
 impl Answers for Desk {
     async fn answer(&self, request: Request) -> Answer {
@@ -87,6 +104,7 @@ impl Answers for Desk {
             Request::List(list) => self.list(list).await,
             Request::Show { what, id } => self.show(what, id).await,
             Request::ClockConfirm => self.confirm_clock(),
+            Request::Radio { request } => self.ask_radio(request).await,
             Request::Backup { to } => self.backup(to).await,
         }
     }
@@ -116,19 +134,32 @@ impl Desk {
             Ok((
                 listing::backlog(reader)?,
                 listing::journal(reader)?,
+                command::counts(reader)?,
                 listing::silent_devices(reader, now)?,
+                listing::troubled_devices(reader)?,
             ))
         });
-        let (backlog, journal, silent) = counts.await?;
+        let (backlog, journal, commands, mut silent, troubled) = counts.await?;
+        let health = self.radio_health().await;
+        if let Some(health) =
+            health.as_ref().filter(|h| !matches!(h.state.as_str(), "ok" | "starting"))
+        {
+            // While the radio hears nothing, no device can be blamed.
+            let why = health.sentence.as_deref().unwrap_or("it is not well");
+            for device in &mut silent {
+                device.cause = format!("the radio: {}", why.trim_end_matches('.'));
+            }
+        }
         Ok(StatusReport {
             gateway: self.config.gateway.id.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_s: self.started.elapsed().as_secs(),
             clock: self.clock_status(now),
-            radio: self.radio_status(),
+            radio: self.radio_status(health, troubled),
             broker: self.broker.borrow().clone(),
             backlog,
             journal,
+            commands,
             disk: self.disk(),
             silent,
         })
@@ -151,15 +182,83 @@ impl Desk {
         }
     }
 
-    fn radio_status(&self) -> RadioStatus {
+    fn radio_status(
+        &self,
+        health: Option<RadioHealth>,
+        troubled: Vec<TroubledDevice>,
+    ) -> RadioStatus {
         let simulated = self.config.radio.adapter == Adapter::Simulated;
         RadioStatus {
             adapter: self.config.radio.adapter.as_str().to_owned(),
             simulated,
-            connected: self.radio.connected.load(Ordering::Relaxed),
-            committed: self.radio.committed.load(Ordering::Relaxed),
-            refused: self.radio.refused.load(Ordering::Relaxed),
+            connected: self.household.connected.load(Ordering::Relaxed),
+            committed: self.household.committed.load(Ordering::Relaxed),
+            refused: self.household.refused.load(Ordering::Relaxed),
             socket: simulated.then(|| self.config.radio.socket.display().to_string()),
+            health,
+            troubled,
+        }
+    }
+
+    /// How the Bluetooth radio is; `None` where none is configured.
+    async fn radio_health(&self) -> Option<RadioHealth> {
+        let ill = |state: &str, sentence: &str| RadioHealth {
+            state: state.to_owned(),
+            sentence: Some(sentence.to_owned()),
+            next: Some("look for the reason: hearth devices doctor".to_owned()),
+            ..RadioHealth::default()
+        };
+        let radio = self.radio.as_ref()?;
+        let answer = tokio::time::timeout(HEALTH_WITHIN, radio.ask(RadioRequest::State)).await;
+        Some(match answer {
+            Ok(Some(RadioAnswer::State { health })) => health,
+            Ok(Some(_)) => ill("radio_fault", "The radio answered something else."),
+            Ok(None) => ill("radio_ended", "The radio's task has ended."),
+            Err(_) => ill("radio_stalled", "The radio's task does not answer."),
+        })
+    }
+
+    /// Asks the radio, with an end to every wait.
+    async fn ask_radio(&self, request: RadioRequest) -> Answer {
+        let Some(radio) = &self.radio else {
+            return Answer::Refused {
+                code: "no_radio".to_owned(),
+                sentence: "This gateway has no Bluetooth radio.".to_owned(),
+                next: Some(
+                    "set radio.adapter = \"hci0\" in hearth.toml and restart the gateway; \
+                     hearth devices doctor names the adapters of this machine"
+                        .to_owned(),
+                ),
+            };
+        };
+        if let RadioRequest::Pair(pair) | RadioRequest::Certify(pair) = &request
+            && let Some(problem) = pair.device.as_deref().and_then(id_of_a_name)
+        {
+            return Answer::Refused {
+                code: "name_as_id".to_owned(),
+                sentence: problem,
+                next: Some("use an opaque id, for example cuff-1".to_owned()),
+            };
+        }
+        let doctor = Some("look for the reason: hearth devices doctor".to_owned());
+        match tokio::time::timeout(RADIO_WITHIN, radio.ask(request)).await {
+            Ok(Some(RadioAnswer::Refused { code, sentence, next })) => {
+                Answer::Refused { code, sentence, next: Some(next) }
+            }
+            Ok(Some(answer)) => match serde_json::to_value(answer) {
+                Ok(result) => Answer::Done { result },
+                Err(error) => Answer::refused("internal", format!("{error}.")),
+            },
+            Ok(None) => Answer::Refused {
+                code: "radio_ended".to_owned(),
+                sentence: "The radio's task has ended.".to_owned(),
+                next: doctor,
+            },
+            Err(_) => Answer::Refused {
+                code: "radio_stalled".to_owned(),
+                sentence: "The radio's task does not answer.".to_owned(),
+                next: doctor,
+            },
         }
     }
 
@@ -208,7 +307,9 @@ impl Desk {
 
     async fn show(&self, what: Listing, id: String) -> Answer {
         let (programmes, now) = (self.programmes.clone(), self.clock.now().wall);
-        match self.read(move |reader| one(reader, what, &id, (&programmes, now))).await {
+        let consumers = self.config.uplink.consumers.clone();
+        match self.read(move |reader| one(reader, what, &id, (&programmes, &consumers, now))).await
+        {
             Ok(found) => Answer::Rows { rows: found.into_iter().collect() },
             Err(answer) => answer,
         }
@@ -275,6 +376,10 @@ fn name_as_id(verb: &Verb) -> Option<String> {
         Verb::PlanAssign(plan) => &plan.id,
         _ => return None,
     };
+    id_of_a_name(id)
+}
+
+fn id_of_a_name(id: &str) -> Option<String> {
     crate::config::looks_like_a_name(id)
         .then(|| format!("{id} looks like a person's name; ids stand in topics and logs."))
 }

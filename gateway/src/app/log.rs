@@ -6,6 +6,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::config::{Log, LogFormat};
+use crate::radio::central::is_library_panic;
 
 /// Starts logging. `HEARTH_LOG` may name another filter, as tracing-subscriber documents it.
 pub(super) fn start(log: &Log) {
@@ -31,6 +32,12 @@ pub(super) fn start(log: &Log) {
 /// A panic is a fault of ours: its place is logged, its message not, because that may hold data.
 pub(super) fn panic_hook() {
     std::panic::set_hook(Box::new(|info| {
+        if info.location().is_some_and(|at| is_library_panic(at.file())) {
+            tracing::warn!(
+                "a background task of the Bluetooth library failed; it is counted and survived"
+            );
+            return;
+        }
         let place = info.location().map(|at| format!("{}:{}", at.file(), at.line()));
         let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
         tracing::error!(place, thread, "a fault in hearth; nothing acknowledged is lost");

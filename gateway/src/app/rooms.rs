@@ -15,7 +15,7 @@ use crate::outreach::Context;
 use crate::outreach::templates::Templates;
 use crate::path::{OpenError, Path, PathSettings};
 use crate::programme::{Library, LoadError};
-use crate::radio::profile::Profiles;
+use crate::radio::profile::{self, Profiles};
 use crate::store::{Store, StoreError};
 use crate::uplink::message::{Answer, CONTRACT};
 use crate::uplink::{UplinkWritten, incoming};
@@ -31,7 +31,7 @@ pub(super) fn path(
     let gateway_id = config.gateway.id.clone();
     let settings = PathSettings::new(gateway_id, zone)
         .with_programmes(programmes)
-        .with_quirks(Profiles::built_in().quirks());
+        .with_quirks(models(config)?.quirks());
     Path::open(store, settings).map_err(|error| match error {
         OpenError::Store(error) => super::failures::store_failure(error),
         other => Failure::new(Exit::Internal, format!("The gateway did not start: {other}")),
@@ -62,6 +62,29 @@ pub(super) fn programmes(config: &Config) -> Result<Library, Failure> {
         })?;
     }
     Ok(library)
+}
+
+/// The device models that come with Hearth and those of the configured folder.
+///
+/// # Errors
+/// A file of the folder cannot be used.
+pub(super) fn models(config: &Config) -> Result<Profiles, Failure> {
+    let Some(folder) = &config.radio.models else { return Ok(Profiles::built_in()) };
+    Profiles::load(folder).map_err(|error| {
+        let next = "mend the file, or take it out of radio.models";
+        match error {
+            profile::LoadError::Problems(problems) => {
+                let sentence = "A device model cannot be used; the lines are above.";
+                let mut failure = Failure::new(Exit::Configuration, sentence).next(next);
+                failure.problems = problems;
+                failure
+            }
+            error @ profile::LoadError::Read { .. } => {
+                let sentence = format!("A device model cannot be used: {error}");
+                Failure::new(Exit::Configuration, sentence).next(next)
+            }
+        }
+    })
 }
 
 /// The household file, applied: each entry once, what people have changed since stays.
@@ -106,8 +129,7 @@ fn household(config: &Config, file: &std::path::Path, text: &str) -> Result<Hous
     let templates = Templates::builtin()
         .map_err(|e| Failure::new(Exit::Internal, format!("The texts cannot be used: {e}")))?;
     let shelf = programmes(config)?;
-    let context =
-        Context { gateway: &config.gateway.id, templates: &templates, programmes: &shelf };
+    let context = Context { gateway: &config.gateway.id, templates, programmes: &shelf };
     Household::read(&file.display().to_string(), text, &context).map_err(|problems| {
         let count = match problems.len() {
             1 => "1 problem".to_owned(),
@@ -124,6 +146,7 @@ fn household(config: &Config, file: &std::path::Path, text: &str) -> Result<Hous
 /// Whether the files that the configuration names can be used: programmes and household.
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
     programmes(config)?;
+    models(config)?;
     let Some(file) = &config.household.file else { return Ok(()) };
     let text = crate::config::read_bounded(file).map_err(|e| Failure::file("read", file, &e))?;
     household(config, file, &text).map(drop)

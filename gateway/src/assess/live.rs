@@ -15,6 +15,7 @@ use hearth_shared::time::{ClockTrust, UnixMillis};
 use jiff::tz::TimeZone;
 use uuid::Uuid;
 
+use crate::assess::wording::Subject;
 use crate::outreach::local;
 use crate::store::observation::{self, Observation};
 use crate::store::{StoreError, Tx, alert, counter, patient};
@@ -190,8 +191,8 @@ impl Live {
         engine.handle(&plan, first, &Event::Reading(reading), &mut said);
         for word in said.0 {
             if let Word::Notification(n) = word {
-                let about = Some((case.observation, case.observation.id));
-                tell(tx, None, &n, about, first, now)?;
+                let subject = Subject { reading: Some(case.observation), unanswered: false };
+                tell(tx, None, &n, subject, first, now)?;
             }
         }
         Ok(())

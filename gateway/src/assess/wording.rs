@@ -10,8 +10,21 @@ use serde_json::Value as Json;
 use crate::store::observation::{self, Observation};
 use crate::store::{Queries, StoreError};
 
+/// Silence is no reassurance: whoever reads this knows that the one reading stands alone.
+const UNANSWERED: &str = " No repeat measurement came in time.";
+
+/// What a notice speaks of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Subject<'a> {
+    /// The reading.
+    pub reading: Option<&'a Observation>,
+    /// It was to be measured again, and nothing came: the alert is one by silence.
+    pub unanswered: bool,
+}
+
 /// The sentence of a notice.
-pub fn reason(n: &Notification, about: Option<&Observation>, limits: &Limits) -> String {
+pub fn reason(n: &Notification, subject: Subject<'_>, limits: &Limits) -> String {
+    let about = subject.reading;
     let measured = about.map_or_else(|| "A reading".to_owned(), describe);
     let unit = about.map(|o| o.reading.unit);
     let late = if n.late { "Received late. " } else { "" };
@@ -36,7 +49,8 @@ pub fn reason(n: &Notification, about: Option<&Observation>, limits: &Limits) ->
                 (_, Some(2 | 3)) => " Nobody has acknowledged it yet.",
                 _ => "",
             };
-            format!("{late}{measured}, {}.{again}", beyond(rule, limits, unit))
+            let silence = if subject.unanswered { UNANSWERED } else { "" };
+            format!("{late}{measured}, {}.{silence}{again}", beyond(rule, limits, unit))
         }
         (_, Source::Plausibility) => format!("{late}{measured}: doubtful, to be measured again."),
     }

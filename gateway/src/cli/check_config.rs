@@ -120,11 +120,15 @@ pub(crate) fn parts(config: &Config) -> Vec<(&'static str, String)> {
     ];
     parts.push((
         "radio",
-        match config.radio.adapter {
+        match &config.radio.adapter {
             Adapter::None => "none: no readings will arrive".to_owned(),
             Adapter::Simulated => {
                 format!("SIMULATED household on {}", config.radio.socket.display())
             }
+            Adapter::Bluetooth(name) => match &config.radio.models {
+                Some(folder) => format!("Bluetooth {name}, own models in {}", folder.display()),
+                None => format!("Bluetooth {name}"),
+            },
         },
     ));
     if config.embedded_broker.enabled {

@@ -286,17 +286,18 @@ pub fn verify(reader: &Reader, form: Form, out: &mut dyn Write) -> Result<Verifi
                 "{}",
                 json!({"sound": sound, "journal": checked.journal,
                     "observations": checked.observations, "messages": checked.messages,
-                    "states": checked.states})
+                    "owners": checked.owners, "states": checked.states})
             )?;
         }
         Form::Table | Form::Csv => {
             for f in &findings {
                 writeln!(out, "{:<12} {}", f.kind, f.sentence)?;
             }
-            let Checked { journal, observations, messages, states } = checked;
+            let Checked { journal, observations, messages, owners, states } = checked;
             writeln!(
                 out,
-                "{journal} raw rows, {observations} observations, {messages} messages and {states} \
+                "{journal} raw rows, {observations} observations, {messages} messages, {owners} \
+                 owners and {states} \
                  alert states checked: {}",
                 if findings.is_empty() { "all whole." } else { "NOT all whole." }
             )?;

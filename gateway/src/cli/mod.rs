@@ -15,7 +15,7 @@ pub mod completions;
 pub mod consume;
 pub mod contract;
 pub mod decode;
-pub mod device;
+pub mod devices;
 pub mod exit;
 pub mod journal;
 pub mod man;
@@ -74,7 +74,7 @@ pub enum Command {
     Contract(contract::Contract),
     Patient(patient::Patient),
     Plan(plan::Plan),
-    Device(device::Device),
+    Devices(devices::Devices),
     Alert(alert::Alert),
     Need(need::Need),
     Task(task::Task),
@@ -117,7 +117,7 @@ impl Command {
             Self::Contract(command) => command.run(),
             Self::Patient(command) => command.run(),
             Self::Plan(command) => command.run(),
-            Self::Device(command) => command.run(),
+            Self::Devices(command) => command.run(),
             Self::Alert(command) => command.run(),
             Self::Need(command) => command.run(),
             Self::Task(command) => command.run(),

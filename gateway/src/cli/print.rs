@@ -78,6 +78,11 @@ pub fn rows(
     if rows.is_empty() {
         return out(&format!("{empty}\n"));
     }
+    out(&table(rows, columns))
+}
+
+/// Rows as a table with these columns, a line each.
+pub fn table(rows: &[Value], columns: &[Column]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if let Some(width) = width() {
@@ -89,8 +94,7 @@ pub fn rows(
     for row in rows {
         table.add_row(columns.iter().map(|(field, _)| cell(row.get(field))));
     }
-    let text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    out(&text)
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// One thing: as JSON, or each field on a line of its own.
@@ -152,7 +156,7 @@ pub fn cell(value: Option<&Value>) -> String {
 }
 
 /// Text without control characters: what stands in a database must not move a terminal's cursor.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

@@ -1,10 +1,12 @@
 //! `hearth status`: how the gateway is.
 
 use super::client::{Daemon, internal};
+use super::devices;
 use super::exit::{Exit, Failure};
 use super::print::{self, Format};
 use crate::control::query::{Answer, Request};
 use crate::control::status::{LaneStatus, StatusReport};
+use crate::requests::RadioHealth;
 
 /// Show how the gateway is: clock, radio, broker, backlog, journal, disk, silent devices
 #[derive(Debug, clap::Args)]
@@ -61,6 +63,21 @@ pub fn needs_a_look(status: &StatusReport) -> Vec<String> {
         let n = status.journal.unclaimed;
         list.push(format!("{n} readings have no owner: hearth claim list."));
     }
+    if let Some(health) = status.radio.health.as_ref().filter(|health| is_ill(health)) {
+        let what = health.sentence.clone().unwrap_or_else(|| {
+            format!("The radio is not well: {}.", health.state.replace('_', " "))
+        });
+        let next = health.next.as_deref().unwrap_or("Look for the reason: hearth devices doctor.");
+        list.push(format!("{what} {next}"));
+    }
+    for device in &status.radio.troubled {
+        let (state, next) = devices::told_of_state(&device.state);
+        list.push(
+            format!("{}: {state} {}", device.device, next.unwrap_or_default())
+                .trim_end()
+                .to_owned(),
+        );
+    }
     for silent in &status.silent {
         let since = silent.last_seen.as_deref().unwrap_or("it was added");
         list.push(format!("{} is silent since {since}: {}.", silent.device, silent.cause));
@@ -78,12 +95,34 @@ fn told(status: &StatusReport) -> String {
     let radio = &status.radio;
     line(
         "radio",
-        match (radio.simulated, radio.connected) {
-            (true, true) => "SIMULATED, a household is connected".to_owned(),
-            (true, false) => "SIMULATED, no household is connected".to_owned(),
-            (false, _) => format!("{}: no readings arrive", radio.adapter),
+        match (radio.simulated, radio.connected, &radio.health) {
+            (true, true, _) => "SIMULATED, a household is connected".to_owned(),
+            (true, false, _) => "SIMULATED, no household is connected".to_owned(),
+            (false, _, Some(health)) => format!("{}: {}", radio.adapter, heard(health)),
+            (false, _, None) => format!("{}: no readings arrive", radio.adapter),
         },
     );
+    if let Some(health) = &radio.health {
+        let [complete, incomplete, failed] = health.sessions;
+        let met = format!("{complete} complete, {incomplete} incomplete, {failed} failed");
+        let connected = match health.connected.len() {
+            0 => String::new(),
+            n => format!("; {n} connected now"),
+        };
+        line("", format!("sessions: {met}{connected}"));
+        let counts = [
+            (health.scan_restarts, "scan restarts"),
+            (health.adapter_resets, "adapter resets"),
+            (health.daemon_restarts, "restarts of the Bluetooth service"),
+            (health.library_panics, "faults of the Bluetooth library"),
+            (health.refused_links, "links refused because they were not encrypted"),
+        ];
+        let mended: Vec<String> =
+            counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        if !mended.is_empty() {
+            line("", mended.join(", "));
+        }
+    }
     if radio.simulated {
         line("", format!("{} values committed, {} lines refused", radio.committed, radio.refused));
     }
@@ -112,6 +151,8 @@ fn told(status: &StatusReport) -> String {
     if j.forgotten > 0 {
         line("", format!("{} raw rows let go by age", j.forgotten));
     }
+    let commands = &status.commands;
+    line("commands", format!("{} executed, {} refused", commands.done, commands.refused));
     line("open", open(j.open_alerts, j.open_tasks));
     let disk = &status.disk;
     let free = disk.free_octets.map(|n| format!(", {} free", size(n))).unwrap_or_default();
@@ -127,6 +168,25 @@ fn told(status: &StatusReport) -> String {
         }
     }
     text
+}
+
+/// Whether somebody must look after the radio; one that is just starting is left alone.
+fn is_ill(health: &RadioHealth) -> bool {
+    !matches!(health.state.as_str(), "ok" | "starting")
+}
+
+/// Whether the radio hears anything.
+fn heard(health: &RadioHealth) -> String {
+    let state = match health.state.as_str() {
+        "ok" if health.scanning => "scanning".to_owned(),
+        "ok" => "well".to_owned(),
+        "starting" => "starting".to_owned(),
+        code => format!("NOT WELL ({})", code.replace('_', " ")),
+    };
+    match health.heard_s_ago {
+        Some(s) => format!("{state}, something was heard {} ago", duration(u64::from(s))),
+        None => format!("{state}, nothing was heard yet"),
+    }
 }
 
 /// What stands in the outbox although it was sent: consumers can ask for it again.
@@ -176,9 +236,43 @@ mod tests {
         status.clock.trusted = true;
         assert!(told(&status).contains("SIMULATED"));
         assert!(told(&status).ends_with("The gateway is well.\n"));
+        (status.commands.done, status.commands.refused) = (3, 1);
+        assert!(told(&status).contains("\ncommands  3 executed, 1 refused\n"), "{}", told(&status));
         status.disk.full = true;
         status.broker.state = "offline".into();
         assert_eq!(needs_a_look(&status).len(), 2);
+    }
+
+    #[test]
+    fn a_radio_that_is_not_well_and_a_lost_bond_need_a_look_with_a_next_step() {
+        let mut status = StatusReport::default();
+        status.clock.trusted = true;
+        status.radio.adapter = "hci0".into();
+        status.radio.health = Some(RadioHealth {
+            state: "ok".into(),
+            scanning: true,
+            heard_s_ago: Some(3),
+            sessions: [4, 1, 0],
+            scan_restarts: 2,
+            ..RadioHealth::default()
+        });
+        let text = told(&status);
+        assert!(text.contains("hci0: scanning, something was heard 3 s ago\n"), "{text}");
+        assert!(text.contains("sessions: 4 complete, 1 incomplete, 0 failed\n"), "{text}");
+        assert!(text.contains("2 scan restarts\n") && !text.contains("adapter resets"), "{text}");
+        assert!(needs_a_look(&status).is_empty());
+        status.radio.health =
+            Some(RadioHealth { state: "adapter_off".into(), ..RadioHealth::default() });
+        status.radio.troubled = vec![crate::control::status::TroubledDevice {
+            device: "cuff-1".into(),
+            state: "bond_lost".into(),
+            since: None,
+        }];
+        let look = needs_a_look(&status);
+        assert_eq!(look.len(), 2, "{look:?}");
+        assert!(look[0].contains("adapter off") && look[0].contains("hearth devices doctor"));
+        assert!(look[1].starts_with("cuff-1: The device no longer knows this gateway"), "{look:?}");
+        assert!(look[1].contains("Pair it anew"), "{look:?}");
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub(super) fn check(config: &Config, document: &Document) -> (Vec<Problem>, Vec<
     }
     embedded_broker(config, f);
     control(config, f);
+    radio(config, f);
     files(config, f);
     if config.store.disk_alarm_mib == 0 {
         f.wrong(
@@ -388,6 +389,63 @@ fn control(config: &Config, f: &mut Findings<'_>) {
             "give each its own path",
         );
     }
+}
+
+fn radio(config: &Config, f: &mut Findings<'_>) {
+    let radio = &config.radio;
+    if let Some(folder) = &radio.models
+        && !folder.is_dir()
+    {
+        f.wrong(
+            "radio.models",
+            format!("{} is no folder", folder.display()),
+            "make it, or leave the setting out: the models that come with Hearth are always there",
+        );
+    }
+    let command = &radio.restart_command;
+    if let Some(program) = command.first() {
+        let key = "radio.restart_command";
+        if command.iter().any(|word| word.is_empty() || word.contains('\0')) {
+            f.wrong(key, "one of its words is empty", "write only the words of the command");
+        } else if command.len() == 1 && program.contains(' ') {
+            let words: Vec<String> =
+                program.split_whitespace().map(|word| format!("{word:?}")).collect();
+            let help = format!("write each word by itself: [{}]", words.join(", "));
+            f.wrong(key, "the whole command stands in one word", help);
+        } else if !can_be_run(program) {
+            f.wrong(
+                key,
+                format!("there is no program `{program}` that this user may run"),
+                "name an existing program, or leave the list empty: staff are told instead",
+            );
+        }
+    }
+    if let Some(name) = radio.adapter.bluetooth() {
+        if !Path::new("/sys/class/bluetooth").join(name).exists() {
+            f.remark(format!(
+                "This machine has no Bluetooth adapter {name} now; the gateway waits for it: \
+                 hearth devices doctor."
+            ));
+        }
+        if command.is_empty() {
+            f.remark(
+                "radio.restart_command is empty: if the Bluetooth service stops answering, \
+                 somebody must restart it.",
+            );
+        }
+    }
+}
+
+/// Whether the program is a file that may be run, as named or in one of the folders of `PATH`.
+fn can_be_run(program: &str) -> bool {
+    let runs = |path: &Path| {
+        path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+    };
+    if program.contains('/') {
+        return runs(Path::new(program));
+    }
+    let folders = std::env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin".into());
+    std::env::split_paths(&folders).any(|folder| runs(&folder.join(program)))
 }
 
 fn files(config: &Config, f: &mut Findings<'_>) {

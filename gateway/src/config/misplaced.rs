@@ -39,6 +39,7 @@ pub(super) fn every_key() -> Table {
     config.control.group = Some("hearth".into());
     config.household.file = Some("household.toml".into());
     config.programmes.folder = Some("programmes".into());
+    config.radio.models = Some("models".into());
     Table::try_from(config).unwrap_or_default()
 }
 

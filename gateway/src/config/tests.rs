@@ -107,6 +107,25 @@ fn values_that_cannot_be_are_named() {
         ("[control]\nmode = \"rw\"", "control.mode: `rw` is no file mode"),
         ("[household]\nfile = \"nowhere.toml\"", "household.file: "),
         ("[programmes]\nfolder = \"nowhere\"", "programmes.folder: "),
+        (
+            "[radio]\nadapter = \"hci\"",
+            "radio.adapter: `hci` is not an allowed value | did you mean `hci0`?",
+        ),
+        (
+            "[radio]\nadapter = \"bluetooth\"",
+            "radio.adapter: `bluetooth` is not an allowed value | allowed: none, simulated, hci0",
+        ),
+        ("[radio]\nmodels = \"nowhere\"", "radio.models: "),
+        (
+            "[radio]\nrestart_command = [\"systemctl restart bluetooth\"]",
+            "radio.restart_command: the whole command stands in one word | write each word by itself: \
+             [\"systemctl\", \"restart\", \"bluetooth\"]",
+        ),
+        (
+            "[radio]\nrestart_command = [\"no-such-program-here\", \"x\"]",
+            "radio.restart_command: there is no program `no-such-program-here`",
+        ),
+        ("[radio]\nrestart_command = [\"\"]", "radio.restart_command: one of its words is empty"),
         ("[store]\nretention_days = 30", "store.retention_days: 30 days are too short"),
         ("[store]\ndisk_alarm_mib = 0", "store.disk_alarm_mib: 0 would"),
     ] {
@@ -194,4 +213,28 @@ fn a_file_without_an_end_is_refused_and_a_dot_leaves_no_trace_in_a_path() {
     let loaded = parse(file, "[gateway]\nid = \"g\"\ndata_dir = \".\"\n").unwrap();
     assert_eq!(loaded.config.gateway.data_dir.display().to_string(), "/somewhere");
     assert_eq!(loaded.config.database().display().to_string(), "/somewhere/hearth.db");
+}
+
+#[test]
+fn a_bluetooth_adapter_is_named_and_what_it_lacks_is_remarked() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |radio: &str| {
+        let data = folder.path().display().to_string();
+        let text = format!("[gateway]\ndata_dir = {data:?}\n[radio]\n{radio}");
+        parse(&folder.path().join("hearth.toml"), &text).unwrap()
+    };
+    let bare = read("adapter = \"hci97\"");
+    assert_eq!(bare.config.radio.adapter, Adapter::Bluetooth("hci97".to_owned()));
+    let said = |loaded: &Loaded, part: &str| loaded.remarks.iter().any(|r| r.contains(part));
+    assert!(said(&bare, "no Bluetooth adapter hci97"), "{:?}", bare.remarks);
+    assert!(said(&bare, "restart_command is empty"), "{:?}", bare.remarks);
+    std::fs::create_dir(folder.path().join("own")).unwrap();
+    let whole = read(
+        "adapter = \"hci97\"\nmodels = \"own\"\nrestart_command = [\"/bin/sh\", \"-c\", \"true\"]",
+    );
+    assert!(!said(&whole, "restart_command"), "{:?}", whole.remarks);
+    assert_eq!(
+        whole.config.radio.models,
+        Some(std::path::absolute(folder.path().join("own")).unwrap())
+    );
 }

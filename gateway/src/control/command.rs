@@ -347,9 +347,15 @@ pub struct DeviceSettings {
     /// `glucose_meter`, `blood_pressure_cuff`, `weight_scale`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// What people call it here, never a person's name; empty: nothing any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
     /// Model name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// Id of its model profile; absent: recognised when the radio meets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     /// Bluetooth address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,

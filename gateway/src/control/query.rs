@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Command;
 use super::status::StatusReport;
+use crate::requests::RadioRequest;
 
 /// Longest line in either direction. A command is a few hundred octets; a list of some thousand
 /// rows fits.
@@ -37,6 +38,11 @@ pub enum Request {
     },
     /// A person says that the gateway's clock is right.
     ClockConfirm,
+    /// Something of the radio; its answer is the result.
+    Radio {
+        /// What.
+        request: RadioRequest,
+    },
     /// A consistent copy of the database, made while the gateway runs.
     Backup {
         /// Where to; a file that does not exist yet.

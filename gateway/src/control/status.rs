@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::requests::RadioHealth;
+
 /// The whole status.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StatusReport {
@@ -21,6 +23,9 @@ pub struct StatusReport {
     pub backlog: Vec<LaneStatus>,
     /// What the journal holds.
     pub journal: JournalStatus,
+    /// What was asked of the gateway and how it ended.
+    #[serde(default)]
+    pub commands: CommandStatus,
     /// The disk under the data folder.
     pub disk: DiskStatus,
     /// Devices that should have been heard by now.
@@ -43,7 +48,7 @@ pub struct ClockStatus {
 /// Where readings come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RadioStatus {
-    /// `none` or `simulated`.
+    /// `none`, `simulated`, or the Bluetooth adapter.
     pub adapter: String,
     /// Readings come from a simulation, not from anybody's body.
     pub simulated: bool,
@@ -56,6 +61,24 @@ pub struct RadioStatus {
     /// The socket it listens on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket: Option<String>,
+    /// How the Bluetooth radio is, where one is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<RadioHealth>,
+    /// Devices that somebody must see to, because of their bond.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubled: Vec<TroubledDevice>,
+}
+
+/// A device with which no session succeeds until a person does something.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TroubledDevice {
+    /// Device id.
+    pub device: String,
+    /// The code of what is wrong: `bond_lost`, `not_encrypted`, …
+    pub state: String,
+    /// Since when, RFC 3339 UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
 }
 
 /// The connection to the broker.
@@ -129,6 +152,16 @@ pub struct JournalStatus {
     pub open_alerts: u64,
     /// Tasks nobody has done yet.
     pub open_tasks: u64,
+}
+
+/// Commands, as far back as they are kept. The same one sent again counts once; one that could not
+/// be read is a payload set aside ([`JournalStatus::quarantined`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandStatus {
+    /// Executed.
+    pub done: u64,
+    /// Refused with a reason.
+    pub refused: u64,
 }
 
 /// The disk under the data folder.

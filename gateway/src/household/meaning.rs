@@ -125,6 +125,8 @@ fn check_device<'f>(
     };
     findings.add(&at("id"), only(|all, one| one.id.clone_from(&all.id)));
     findings.add(&at("kind"), only(|all, one| one.kind.clone_from(&all.kind)));
+    findings.add(&at("alias"), only(|all, one| one.alias.clone_from(&all.alias)));
+    findings.add(&at("profile"), only(|all, one| one.profile.clone_from(&all.profile)));
     findings.add(&at("zone"), only(|all, one| one.zone.clone_from(&all.zone)));
     let interval = only(|all, one| one.expected_interval_s = all.expected_interval_s);
     findings.add(&at("expected_interval_s"), interval);

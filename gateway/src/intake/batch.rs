@@ -10,8 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use hearth_shared::device::Sequence;
 use hearth_shared::gatt::quirk::Quirk;
 use hearth_shared::observation::{MealContext, Quantity, Reading};
-use hearth_shared::time::{ClockTrust, UnixMillis, UtcOffsetMinutes};
+use hearth_shared::time::{UnixMillis, UtcOffsetMinutes};
 use uuid::Uuid;
+
+mod judging;
+
+use judging::{Delivery, Item};
 
 use super::decode::{self, Content, Part, Slot};
 use super::directory::Directory;
@@ -19,7 +23,6 @@ use super::identity::{Identity, Record};
 use super::roster::Decision;
 use super::timing::{self, Timing};
 use super::{Arrival, Outcome, Payload, message, roster};
-use crate::assess::live::{Case, Live, PatientNotice};
 use crate::store::attribution::{self, Method};
 use crate::store::device::{self, Sighting};
 use crate::store::journal::{self, RowOutcome};
@@ -50,9 +53,6 @@ enum Said {
     Ketone,
 }
 
-/// Arrivals of one connection within this time are one delivery.
-const DELIVERY_MS: i64 = 60_000;
-
 /// What a batch is given beside its transaction.
 #[derive(Debug)]
 pub struct Surroundings<'a> {
@@ -74,27 +74,6 @@ pub struct Batch<'a, 's> {
     quarantined: u64,
     /// Patients of new readings.
     heard_of: BTreeSet<String>,
-}
-
-/// Arrivals of one connection, handed over together.
-#[derive(Debug)]
-struct Delivery {
-    device: String,
-    boot: [u8; 16],
-    connection: u32,
-    first: UnixMillis,
-}
-
-/// One new reading for the rules.
-#[derive(Debug)]
-struct Item {
-    delivery: usize,
-    observation_seq: Option<i64>,
-    observation: Observation,
-    impossible: bool,
-    ahead: bool,
-    shared: bool,
-    decision: Decision,
 }
 
 impl<'a, 's> Batch<'a, 's> {
@@ -384,6 +363,7 @@ impl<'a, 's> Batch<'a, 's> {
             weak: payload.identity.weak,
             reading,
             ambiguous: timing.ambiguous,
+            pressed: false,
             measured: timing.measured,
             offset,
             clock: timing.clock,
@@ -498,93 +478,6 @@ impl<'a, 's> Batch<'a, 's> {
         Ok(UtcOffsetMinutes::new(minutes).unwrap_or_default())
     }
 
-    fn item(
-        &mut self,
-        arrival: &Arrival,
-        observation_seq: Option<i64>,
-        observation: Observation,
-        ahead: bool,
-        decision: Decision,
-    ) -> Result<(), StoreError> {
-        if !decode::is_watched(observation.reading.quantity) {
-            return Ok(());
-        }
-        let entry = self.around.directory.device(self.tx, &arrival.device)?;
-        let shared = entry.is_some_and(|e| roster::is_shared(&e.owners, observation.measured));
-        let delivery = self.delivery(arrival);
-        self.items.push(Item {
-            delivery,
-            observation_seq,
-            impossible: observation_seq.is_none(),
-            observation,
-            ahead,
-            shared,
-            decision,
-        });
-        Ok(())
-    }
-
-    fn delivery(&mut self, arrival: &Arrival) -> usize {
-        let received = arrival.received;
-        let same = |d: &Delivery| {
-            d.connection == arrival.connection
-                && d.boot == received.boot.0
-                && d.device == arrival.device
-                && (0..=DELIVERY_MS).contains(&(received.wall.millis() - d.first.millis()))
-        };
-        // The newest delivery is nearly always the one; a batch holds few.
-        if let Some(at) = self.deliveries.iter().rposition(same) {
-            return at;
-        }
-        self.deliveries.push(Delivery {
-            device: arrival.device.clone(),
-            boot: received.boot.0,
-            connection: arrival.connection,
-            first: received.wall,
-        });
-        self.deliveries.len() - 1
-    }
-
-    /// Lets the rules judge what was new: delivery by delivery, each sorted by measured time.
-    ///
-    /// # Errors
-    /// What the store answered.
-    pub fn judge(
-        &mut self,
-        live: &mut Live,
-        out: &mut Vec<PatientNotice>,
-    ) -> Result<(), StoreError> {
-        let mut items = std::mem::take(&mut self.items);
-        items.sort_by_key(|i| {
-            let o = &i.observation;
-            (self.deliveries[i.delivery].first, i.delivery, o.measured, o.sequence)
-        });
-        let stale = stale(&items);
-        for (item, stale) in items.iter().zip(stale) {
-            if stale {
-                continue;
-            }
-            let case = Case {
-                observation_seq: item.observation_seq,
-                observation: &item.observation,
-                impossible: item.impossible,
-                ahead: item.ahead,
-                shared: item.shared,
-                claimed: false,
-            };
-            let now = item.observation.received;
-            match &item.decision {
-                Decision::Owner { patient, .. } => {
-                    live.reading(self.tx, patient, &case, now, out)?
-                }
-                Decision::Unclaimed { candidates } => {
-                    live.unclaimed(self.tx, candidates, &case, now)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Writes what was counted and what devices said about themselves.
     ///
     /// # Errors
@@ -604,25 +497,6 @@ impl<'a, 's> Batch<'a, 's> {
         }
         Ok(())
     }
-}
-
-/// Of stored records whose time is not known, handed over together, only the one with the highest
-/// number can have been measured just now (`clinical-rules` B6: such readings alarm if received
-/// live).
-fn stale(items: &[Item]) -> Vec<bool> {
-    let key = |i: &Item| (i.delivery, i.observation.reading.quantity as u8);
-    let timeless = |i: &Item| {
-        i.observation.clock == ClockTrust::Suspect && !i.ahead && i.observation.sequence.is_some()
-    };
-    let mut newest: BTreeMap<(usize, u8), Option<Sequence>> = BTreeMap::new();
-    for item in items.iter().filter(|i| timeless(i)) {
-        let best = newest.entry(key(item)).or_default();
-        *best = (*best).max(item.observation.sequence);
-    }
-    items
-        .iter()
-        .map(|i| timeless(i) && newest.get(&key(i)).is_some_and(|n| i.observation.sequence < *n))
-        .collect()
 }
 
 /// What became of one value.

@@ -269,7 +269,7 @@ fn readings(m: &Measurement<'_>, session: Option<SessionStart>) -> Content {
 
 /// A sensor's first day is marked: it is still settling (A9). Such a value raises alarms as any
 /// other and is never a reason to ask again by itself. The other artefact of A9, a fall at night that
-/// comes back within the hour, is only known afterwards, when the value has long been told.
+/// comes back within the hour, is only known afterwards: `artefact` marks it then.
 fn settling(mut reading: Reading, minutes: Option<&u16>) -> Reading {
     let early = minutes.is_some_and(|minutes| *minutes < SETTLING_MINUTES);
     if early && reading.quantity == Quantity::ContinuousGlucose {

@@ -39,7 +39,8 @@ pub fn push_revision(tx: &Tx<'_>, seq: i64, created: UnixMillis) -> Result<(), S
     let (patient, decisions) = attribution::owner(tx, seq)?;
     let (later, contexts) = meal::context(tx, seq)?;
     let meal = later.or(stored.observation.reading.meal);
-    let revision = decisions.saturating_sub(1) + contexts;
+    let marked = u32::from(stored.observation.pressed);
+    let revision = decisions.saturating_sub(1) + contexts + marked;
     send(tx, &stored.observation, patient.as_deref(), (meal, revision), created)
 }
 

@@ -5,6 +5,8 @@
 
 pub mod arrival;
 
+mod artefact;
+
 pub mod batch;
 
 pub mod decode;

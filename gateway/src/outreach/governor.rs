@@ -5,7 +5,7 @@
 //! | notice at level C, and its request to measure again | asked, zone apart | ignored | - | - |
 //! | other notices of alerts | asked | waited for, or shown silently | [`NOTICES_A_DAY`] | - |
 //! | request to measure again | asked | waited for | - | - |
-//! | nudge | asked | waited for | yes | one a day, three in 168 h, dropped |
+//! | nudge | asked | waited for; without any, the usual ones | yes | one a day, three in 168 h, dropped |
 //! | everything else | asked | waited for | yes, put off to the next day | - |
 //!
 //! Times are compared by the wall clock as recorded with each prompt, in both directions, so a clock
@@ -21,6 +21,10 @@ use crate::clock::Now;
 /// Notices of alerts below C a patient gets in a local day at most, whatever the rules say; staff
 /// have each of them in any case.
 pub const NOTICES_A_DAY: usize = 6;
+
+/// Quiet hours of a patient of whom nothing else is said: 22:00 to 07:00, in local minutes
+/// (`clinical-rules` A11).
+pub const QUIET_MIN: (u16, u16) = (22 * 60, 7 * 60);
 
 /// Nudges in 168 hours at most (`clinical-rules` A12).
 pub const NUDGES_A_WEEK: usize = 3;
@@ -274,7 +278,7 @@ pub fn judge(facts: &Facts, candidate: &Candidate, history: &[Sent], now: Now) -
     }
     let Some(zone) = &facts.zone else { return Ruling::Task(Missing::Zone) };
     if !candidate.silent {
-        match waking(facts, zone, now.wall) {
+        match waking(facts, candidate.kind, zone, now.wall) {
             Some((until, wait)) if until > now.wall => return defer(candidate, until, wait),
             Some(_) => {}
             None => return Ruling::Drop(Refusal::NoWakingMoment),
@@ -336,15 +340,25 @@ fn caps(
     }
 }
 
-/// The next moment outside quiet hours and mutes, and what is waited for first; `now` itself if it is
+/// The next moment outside quiet hours and mutes for this kind, and what is waited for first; `now` itself if it is
 /// one, `None` if there is none within reach.
-pub fn waking(facts: &Facts, zone: &TimeZone, now: UnixMillis) -> Option<(UnixMillis, Wait)> {
+///
+/// Who asked for no quiet hours wants to hear alerts at night, not friendly words at midnight, when the
+/// grace of a day may end: a nudge keeps to the usual hours then (A12: inside waking hours).
+pub fn waking(
+    facts: &Facts,
+    kind: Kind,
+    zone: &TimeZone,
+    now: UnixMillis,
+) -> Option<(UnixMillis, Wait)> {
+    let chosen = facts.quiet_min.filter(|(from, to)| from != to);
+    let quiet_min = chosen.or((kind == Kind::Nudge).then_some(QUIET_MIN));
     let mut at = now;
     let mut first = None;
     for _ in 0..DEFERRALS_MAX {
         let next = if let Some(end_s) = mute_end_s(&facts.mutes_s, at.seconds()) {
             (UnixMillis::from_seconds(end_s), Wait::Mute)
-        } else if let Some(end) = quiet_end(facts.quiet_min, zone, at) {
+        } else if let Some(end) = quiet_end(quiet_min, zone, at) {
             (end, Wait::QuietHours)
         } else {
             return Some((at, first.unwrap_or(Wait::QuietHours)));
@@ -365,7 +379,7 @@ fn is_quiet((from, to): (u16, u16), minute: u16) -> bool {
 
 /// The end of the quiet hours in force at a moment.
 fn quiet_end(quiet_min: Option<(u16, u16)>, zone: &TimeZone, at: UnixMillis) -> Option<UnixMillis> {
-    let quiet = quiet_min.filter(|(from, to)| from != to)?;
+    let quiet = quiet_min?;
     if !is_quiet(quiet, local::minute(at, zone)) {
         return None;
     }

@@ -21,9 +21,9 @@ fn timestamp(at: UnixMillis) -> Timestamp {
 
 /// Number of a civil date.
 pub fn day_of(date: Date) -> i64 {
-    // Midnight UTC of that date: whole days, no zone involved.
-    date.to_zoned_datetime(TimeZone::UTC)
-        .map_or(0, |start| start.timestamp().as_second().div_euclid(DAY_S))
+    // From date to date: moments end a day before the calendar does, so a zone would lose its last
+    // day.
+    date.duration_since(jiff::civil::date(1970, 1, 1)).as_secs().div_euclid(DAY_S)
 }
 
 /// The civil date with this number; saturates at the ends of the calendar.
@@ -107,6 +107,19 @@ mod tests {
         assert_eq!(date_of(day(late, &berlin)).to_string(), "2026-03-02");
         assert_eq!(minute(late, &berlin), 30);
         assert_eq!(day(UnixMillis::from_millis(-1), &TimeZone::UTC), -1);
+    }
+
+    #[test]
+    fn every_date_of_the_calendar_has_its_own_number() {
+        for (text, number) in [
+            ("1970-01-01", 0),
+            ("1969-12-31", -1),
+            ("2026-03-02", 20_514),
+            ("9999-12-31", 2_932_896),
+        ] {
+            let day = parse_day(text).unwrap();
+            assert_eq!((day, date_of(day).to_string().as_str()), (number, text));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! what is missing is found when the program starts, not when a patient is waiting.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 
@@ -16,7 +17,7 @@ const BUILTIN: [(&str, &str); 3] = [
 pub const CARE_KINDS: [&str; 2] = ["follow_up_visit", "measure_more"];
 
 /// Why texts were refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("the texts for {language} cannot be used: {message}")]
 pub struct TemplateError {
     /// The language.
@@ -105,13 +106,21 @@ impl RuleFamily {
 }
 
 impl Templates {
-    /// The texts that come with Hearth.
+    /// The texts that come with Hearth. They are read once in the life of a process: every path that
+    /// is opened, also one of many in a replay, looks at the same.
     ///
     /// # Errors
     /// A text is missing or empty, or a key unknown.
-    pub fn builtin() -> Result<Self, TemplateError> {
+    pub fn builtin() -> Result<&'static Self, TemplateError> {
+        static READ: OnceLock<Result<Templates, TemplateError>> = OnceLock::new();
+        READ.get_or_init(|| Self::read(BUILTIN)).as_ref().map_err(Clone::clone)
+    }
+
+    fn read(
+        texts: impl IntoIterator<Item = (&'static str, &'static str)>,
+    ) -> Result<Self, TemplateError> {
         let mut languages = BTreeMap::new();
-        for (language, text) in BUILTIN {
+        for (language, text) in texts {
             languages.insert(language.to_owned(), parse(language, text)?);
         }
         Ok(Self { languages })
@@ -246,6 +255,13 @@ mod tests {
                 assert!(greeted.contains("Ana") && !greeted.contains('{'), "{greeted}");
             }
         }
+    }
+
+    #[test]
+    fn the_texts_are_read_once_and_a_fault_keeps_its_language() {
+        assert!(std::ptr::eq(Templates::builtin().unwrap(), Templates::builtin().unwrap()));
+        let error = Templates::read([BUILTIN[0], ("es", "greeting = 1")]).unwrap_err();
+        assert_eq!(error.language, "es");
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(crate) struct Home {
 
 /// Runs something with the built-in texts and programmes.
 pub(crate) fn with_context<T>(work: impl FnOnce(&Context<'_>) -> T) -> T {
-    static DATA: std::sync::OnceLock<(Templates, Library)> = std::sync::OnceLock::new();
+    static DATA: std::sync::OnceLock<(&Templates, Library)> = std::sync::OnceLock::new();
     let (templates, programmes) =
         DATA.get_or_init(|| (Templates::builtin().unwrap(), Library::built_in()));
     work(&Context { gateway: "g1", templates, programmes })
@@ -248,15 +248,19 @@ fn what_is_taken_back_after_its_consumers_confirmed_it_is_told_again_by_its_id()
     home.within(|tx, ctx| tick(tx, ctx, now_at("2026-03-02T09:00:00Z")));
     let sent = home.sent().remove(0);
     home.within(|tx, _| {
-        let form = crate::uplink::source::Form::Message;
-        let taken = crate::uplink::source::Sent { lane: Lane::Alerts, seq: 1, form };
+        let form = crate::store::outbox_page::Form::Message;
+        let taken = crate::store::outbox_page::Sent { lane: Lane::Alerts, seq: 1, form };
         outbox::acknowledge(tx, &[taken], now_at("2026-03-02T09:00:01Z").wall)?;
         outbox::forget(tx, &[], now_at("2026-03-02T09:01:00Z").wall)
     });
     let known = home.need(id);
     home.within(|tx, _| need::book(tx, known, now_at("2026-03-02T10:00:00Z")));
-    let fetch =
-        crate::uplink::source::Fetch { lane: Lane::Alerts, after: 0, limit: 10, replay_to: None };
+    let fetch = crate::store::outbox_page::Fetch {
+        lane: Lane::Alerts,
+        after: 0,
+        limit: 10,
+        replay_to: None,
+    };
     let page = home.within(|tx, _| outbox::page(tx, &fetch));
     let told: Vec<_> = page.rows.iter().map(|row| (row.seq, row.id, row.kind.as_str())).collect();
     assert_eq!(told, [(2, sent.id, "tombstone")]);

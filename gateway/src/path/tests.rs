@@ -239,6 +239,95 @@ fn staff_are_told_by_the_ladder_with_a_sentence_and_without_a_name() {
 }
 
 #[test]
+fn an_alert_by_silence_tells_staff_that_no_repeat_measurement_came() {
+    let mut world = World::new();
+    // Above 400: the patient is asked to measure again within ten minutes, and does not.
+    world.one(glucose(7, 0, 410));
+    assert_eq!(world.rows("select state from alert"), ["Pending"]);
+    for after_s in [606, 606 + 905, 606 + 1806] {
+        world.path().tick(at(after_s)).unwrap();
+    }
+    let told = |world: &mut World| -> Vec<String> {
+        let bodies = world.rows("select body from outbox where kind = 'notice' order by seq");
+        let read = |body: &String| serde_json::from_str::<serde_json::Value>(body).unwrap();
+        bodies.iter().map(|body| read(body)["reason"].as_str().unwrap().to_owned()).collect()
+    };
+    let alone =
+        "Glucose 410 mg/dL, above the limit of 400 mg/dL. No repeat measurement came in time.";
+    assert_eq!(
+        told(&mut world),
+        [alone.to_owned(), format!("{alone} Nobody has acknowledged it yet.")]
+    );
+    // A reading that comes after all speaks for itself.
+    world.one(glucose(8, 2500, 420));
+    world.path().tick(at(606 + 3606)).unwrap();
+    let last = told(&mut world).pop().unwrap();
+    assert!(last.starts_with("Glucose 4"), "{last}");
+
+    let mut confirmed = World::new();
+    confirmed.one(glucose(7, 0, 410));
+    confirmed.one(glucose(8, 300, 420));
+    confirmed.path().tick(at(300 + 910)).unwrap();
+    assert!(told(&mut confirmed).iter().all(|said| !said.contains("repeat")));
+}
+
+#[test]
+fn a_sensor_pressed_on_in_the_night_is_marked_when_its_value_comes_back() {
+    let mut world = World::new();
+    let added = UnixMillis::from_seconds(START_S - 30 * 86_400);
+    let owned = world.path().store().transaction(|tx| {
+        device::put(tx, &Device::new("sensor", "continuous_glucose_monitor", added))?;
+        let (device, patient) = ("sensor".into(), "anna".into());
+        device::add_owner(tx, &Owner { device, slot: None, patient, from: added, to: None })?;
+        device::keep_session(tx, "sensor", START_S - 10 * 86_400, Some(START_S - 10 * 86_400))
+    });
+    owned.unwrap();
+    // 2026-03-03, from two in the morning in Berlin on, a value every five minutes.
+    let value = |n: u16, mg_per_dl: u16| {
+        let offset_s = 17 * 3600 + 300 * i64::from(n);
+        let minutes = u16::try_from((10 * 86_400 + offset_s) / 60).unwrap();
+        let [low, high] = minutes.to_le_bytes();
+        let octets = vec![6, 0, mg_per_dl.to_le_bytes()[0], mg_per_dl.to_le_bytes()[1], low, high];
+        arrival("sensor", 0x2AA7, octets, at(offset_s + 5), u32::from(n))
+    };
+    for (n, mg_per_dl) in [120, 90, 66, 60, 62, 64].into_iter().enumerate() {
+        world.one(value(n.try_into().unwrap(), mg_per_dl));
+    }
+    let marks = "select marks from observation order by seq";
+    assert_eq!(world.rows(marks), ["0"; 6], "nobody knows yet");
+    let alerts = world.rows("select rule, state from alert");
+    assert_eq!(alerts, ["G2 Active"], "the low is told at once, dip or not");
+    // The night goes on: the process starts anew, the value comes back.
+    world.crash();
+    world.one(value(6, 108));
+    let pressed = (1 << 6 | 1 << 1).to_string();
+    assert_eq!(world.rows(marks), ["0", &pressed, &pressed, &pressed, &pressed, &pressed, "0"]);
+    assert_eq!(world.rows("select rule, state from alert"), alerts);
+    // Told again as suspect, with the value as it was; a further value tells nothing twice.
+    world.one(value(7, 110));
+    let again: Vec<serde_json::Value> = world
+        .rows("select body from outbox where kind = 'observation' order by seq")
+        .iter()
+        .map(|body| serde_json::from_str(body).unwrap())
+        .filter(|body: &serde_json::Value| body["revision"] == 1)
+        .collect();
+    let told: Vec<_> = again.iter().map(|body| (&body["value"], &body["marks"][0])).collect();
+    let suspect = serde_json::Value::from("suspect");
+    assert_eq!(
+        told,
+        [90, 66, 60, 62, 64]
+            .map(serde_json::Value::from)
+            .iter()
+            .map(|v| (v, &suspect))
+            .collect::<Vec<_>>()
+    );
+    // The journal export shows the row, and the row is whole.
+    let reader = world.path().store().reader().unwrap();
+    let (_, findings) = crate::store::audit::verify(&reader).unwrap();
+    assert_eq!(findings, []);
+}
+
+#[test]
 fn advice_to_staff_in_the_night_says_until_when_it_waits() {
     let mut world = World::new();
     // The third low episode within a week at three in the morning in Berlin.

@@ -7,10 +7,22 @@
 //! same way.
 
 pub mod air;
+pub mod bluetooth;
+pub mod bluez_error;
+pub mod central;
+mod connection;
+pub mod conversation;
 pub mod drivers;
+pub mod enrol;
+mod hands;
 pub mod household;
+pub mod pairing;
 pub mod profile;
+mod records;
+pub mod rfkill;
+pub mod security;
 pub mod simulated;
+pub mod watch;
 
 use serde::{Deserialize, Serialize};
 

@@ -10,9 +10,9 @@ use crate::control::execute::Origin;
 use crate::control::{Command, Verb};
 use crate::intake::{Arrival, LineFormat, LinkSecurity, Outcome, Payload};
 use crate::path::{Path, PathSettings};
-use crate::store::{Store, StoreError, outbox};
+use crate::store::outbox_page::{Fetch, Row};
+use crate::store::{Reader, Store, StoreError, need, outbox, prompt};
 use crate::uplink::message::Lane;
-use crate::uplink::source::{Fetch, Row};
 
 use super::plans::Plans;
 use super::run::RunError;
@@ -99,8 +99,9 @@ impl Engine {
         self.path.tick(now)
     }
 
-    /// The messages made since the last call, in the order of their lanes and numbers.
-    pub(super) fn messages(&mut self) -> Result<Vec<Row>, StoreError> {
+    /// The messages made since the last call, in the order of their lanes and numbers, each prompt with
+    /// the plan it serves.
+    pub(super) fn messages(&mut self) -> Result<Vec<(Row, Option<String>)>, StoreError> {
         let reader = self.path.store().reader()?;
         let mut rows = Vec::new();
         for (lane, read) in Lane::ALL.into_iter().zip(&mut self.read) {
@@ -109,9 +110,24 @@ impl Engine {
                 let page = outbox::page(&reader, &fetch)?;
                 let Some(last) = page.rows.last() else { break };
                 *read = last.seq;
-                rows.extend(page.rows);
+                for row in page.rows {
+                    let plan = plan_of(&reader, &row)?;
+                    rows.push((row, plan));
+                }
             }
         }
         Ok(rows)
+    }
+}
+
+/// The plan a prompt serves: a nudge knows it, any other is of a need.
+fn plan_of(reader: &Reader, row: &Row) -> Result<Option<String>, StoreError> {
+    if row.kind != "prompt" {
+        return Ok(None);
+    }
+    let Some(sent) = prompt::get(reader, row.id)? else { return Ok(None) };
+    match (sent.plan, sent.need) {
+        (None, Some(id)) => Ok(need::get(reader, id)?.and_then(|need| need.plan)),
+        (plan, _) => Ok(plan),
     }
 }

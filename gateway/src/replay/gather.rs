@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::patient::{AlertMark, Course, Level, Point, PromptMark, Shown, TaskMark, VerdictMark};
+use crate::store::outbox_page::Row;
 use crate::uplink::message::{self, Body};
-use crate::uplink::source::Row;
 
 /// What the plan looks at, as far as a drawing needs it.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,8 +71,13 @@ impl Gathered {
         }
     }
 
-    /// Takes one message; `ended`: the recording is over.
-    pub(super) fn take(&mut self, row: &Row, ended: bool) -> Result<(), serde_json::Error> {
+    /// Takes one message; `ended`: the recording is over. `plan` is the plan a prompt serves.
+    pub(super) fn take(
+        &mut self,
+        row: &Row,
+        plan: Option<&str>,
+        ended: bool,
+    ) -> Result<(), serde_json::Error> {
         // A prompt that was taken back later, because the person measured, had gone out all the same.
         if row.tombstone && row.kind != "prompt" {
             return Ok(());
@@ -85,6 +90,11 @@ impl Gathered {
                 local_s: made,
                 kind: prompt.prompt,
                 text: prompt.text,
+                programme: self
+                    .frames
+                    .iter()
+                    .find(|frame| plan == Some(frame.plan.as_str()))
+                    .map(|frame| frame.programme.clone()),
                 after_record: ended,
             }),
             Body::Task(task) if task.state == "open" => {
@@ -334,7 +344,7 @@ mod tests {
             tombstone: true,
             damaged: false,
         };
-        gather.take(&row, false).unwrap();
+        gather.take(&row, None, false).unwrap();
         assert_eq!(gather.prompts.len(), 1);
     }
 

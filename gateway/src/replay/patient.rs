@@ -221,6 +221,8 @@ pub struct PromptMark {
     pub kind: String,
     /// What the patient would have read.
     pub text: String,
+    /// The programme that asks; absent for notices of alerts.
+    pub programme: Option<String>,
     /// After the last record: the recording ended, the person did not fall silent.
     pub after_record: bool,
 }
@@ -235,6 +237,11 @@ impl PromptMark {
             "nudge_reason" => "nudge that asks for a reason".to_owned(),
             other => other.replace('_', " "),
         }
+    }
+
+    /// Whether it may stand beside this course: another programme's prompts are not about its chart.
+    pub fn is_of(&self, course: &Course) -> bool {
+        self.programme.as_ref().is_none_or(|asks| *asks == course.programme)
     }
 
     /// Whether it belongs to an alert, not to the programme.
@@ -260,7 +267,12 @@ impl ReplayedPatient {
         self.alerts.iter().filter(|a| a.level == level).count()
     }
 
-    /// Prompts of programmes that would have gone out while the recording lasted.
+    /// Prompts of a course's programme that would have gone out while the recording lasted.
+    pub fn asked<'a>(&'a self, course: &'a Course) -> impl Iterator<Item = &'a PromptMark> {
+        self.prompts.iter().filter(|p| !p.of_alert() && !p.after_record && p.is_of(course))
+    }
+
+    /// Prompts of all programmes that would have gone out while the recording lasted.
     pub fn prompts_sent(&self) -> usize {
         self.prompts.iter().filter(|p| !p.of_alert() && !p.after_record).count()
     }

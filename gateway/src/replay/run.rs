@@ -388,8 +388,8 @@ fn drain(
     options: &Options,
     messages: &mut Vec<u8>,
 ) -> Result<(), RunError> {
-    for row in run.engine.messages()? {
-        gathered.take(&row, ended)?;
+    for (row, plan) in run.engine.messages()? {
+        gathered.take(&row, plan.as_deref(), ended)?;
         if options.messages {
             let body: serde_json::Value = serde_json::from_str(&row.body)?;
             let mut line = json!({

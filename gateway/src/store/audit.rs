@@ -5,7 +5,7 @@ use hearth_shared::time::UnixMillis;
 use rusqlite::params;
 
 use super::journal::{self, RowOutcome};
-use super::{Queries, StoreError, alert, counter, observation, open, outbox};
+use super::{Queries, StoreError, alert, attribution, counter, device, observation, open, outbox};
 use crate::uplink::message::Lane;
 
 /// One thing that is not as it must be.
@@ -26,6 +26,8 @@ pub struct Checked {
     pub observations: u64,
     /// Messages.
     pub messages: u64,
+    /// Decisions whose a reading is, and owners of devices.
+    pub owners: u64,
     /// States of the alert rules.
     pub states: u64,
 }
@@ -71,6 +73,15 @@ fn checksums(
             list.push(format!("message {seq} of lane {lane} does not fit its checksum"));
         }
     })?;
+    let (damaged, decisions) = attribution::damaged(q)?;
+    for seq in damaged {
+        list.row(Err(StoreError::Row { table: "attribution", seq }))?;
+    }
+    let (damaged, owners) = device::damaged_owners(q)?;
+    for seq in damaged {
+        list.row(Err(StoreError::Row { table: "device_owner", seq }))?;
+    }
+    checked.owners = decisions + owners;
     let mut statement =
         q.connection().prepare("select patient from alert_state order by patient")?;
     let patients = statement.query_map([], |row| row.get::<_, String>(0))?;
@@ -299,8 +310,7 @@ pub struct Exported {
 /// What SQLite answered.
 pub fn observations_of(q: &impl Queries, journal_seq: i64) -> Result<Vec<Exported>, StoreError> {
     let sql = format!(
-        "select {}, (select a.patient from attribution a where a.observation_seq = o.seq
-                     order by a.seq desc limit 1),
+        "select {},
            (select m.meal from meal_context m where m.observation_seq = o.seq
             order by m.journal_seq desc limit 1)
          from observation o where o.journal_seq = ?1 order by o.part",
@@ -315,9 +325,13 @@ pub fn observations_of(q: &impl Queries, journal_seq: i64) -> Result<Vec<Exporte
             Err(StoreError::Row { seq, .. }) => Err(seq),
             Err(error) => return Err(error),
         };
-        let later = row.get::<_, Option<u8>>(25)?.and_then(MealContext::from_code);
+        let later = row.get::<_, Option<u8>>(24)?.and_then(MealContext::from_code);
         let own = stored.as_ref().ok().and_then(|s| s.observation.reading.meal);
-        out.push(Exported { stored, patient: row.get(24)?, meal: later.or(own) });
+        let patient = match &stored {
+            Ok(stored) => attribution::owner(q, stored.seq)?.0,
+            Err(seq) => attribution::owner(q, *seq)?.0,
+        };
+        out.push(Exported { stored, patient, meal: later.or(own) });
     }
     Ok(out)
 }

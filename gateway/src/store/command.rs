@@ -4,6 +4,7 @@ use hearth_shared::time::UnixMillis;
 use rusqlite::{OptionalExtension, params};
 
 use super::{Queries, StoreError, Tx};
+use crate::control::status::CommandStatus;
 
 /// One executed (or refused) command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +69,18 @@ pub fn add(tx: &Tx<'_>, executed: &Executed) -> Result<(), StoreError> {
             executed.done.millis(),
         ])?;
     Ok(())
+}
+
+/// How many commands are kept, by how they ended.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn counts(q: &impl Queries) -> Result<CommandStatus, StoreError> {
+    let sql =
+        "select coalesce(sum(state = 'done'), 0), coalesce(sum(state <> 'done'), 0) from command";
+    let (done, refused): (i64, i64) =
+        q.connection().prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(CommandStatus { done: done.unsigned_abs(), refused: refused.unsigned_abs() })
 }
 
 /// How many commands of an origin were done.

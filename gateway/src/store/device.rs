@@ -1,8 +1,9 @@
 //! The roster's rows: devices, their owners, and what a device last said about itself.
 
 use hearth_shared::time::{ClockTrust, UnixMillis};
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::checksum::Sum;
 use super::observation::{clock_from_code, clock_to_code};
 use super::{Queries, StoreError, Tx};
 
@@ -13,6 +14,8 @@ pub struct Device {
     pub id: String,
     /// `glucose_meter`, `blood_pressure_cuff`, `weight_scale`, …
     pub kind: String,
+    /// What people call it here; never a person's name.
+    pub alias: Option<String>,
     /// Model name.
     pub model: Option<String>,
     /// Bluetooth address.
@@ -43,6 +46,7 @@ impl Device {
         Self {
             id: id.into(),
             kind: kind.into(),
+            alias: None,
             model: None,
             address: None,
             zone: None,
@@ -75,7 +79,7 @@ pub struct Owner {
 
 const COLUMNS: &str =
     "id, kind, model, address, zone, expected_interval_s, added_ms, battery_percent,
-    clock_trust, last_seen_ms, records_reported, last_sequence, retired_ms";
+    clock_trust, last_seen_ms, records_reported, last_sequence, retired_ms, alias";
 
 fn read(row: &Row<'_>) -> Result<Device, rusqlite::Error> {
     let time = |ms: Option<i64>| ms.map(UnixMillis::from_millis);
@@ -93,6 +97,7 @@ fn read(row: &Row<'_>) -> Result<Device, rusqlite::Error> {
         records_reported: row.get(10)?,
         last_sequence: row.get(11)?,
         retired: time(row.get(12)?),
+        alias: row.get(13)?,
     })
 }
 
@@ -104,14 +109,16 @@ pub fn put(tx: &Tx<'_>, d: &Device) -> Result<(), StoreError> {
     tx.transaction
         .prepare_cached(
             "insert into device (id, kind, model, address, zone, expected_interval_s, added_ms,
-               battery_percent, clock_trust, last_seen_ms, records_reported, last_sequence, retired_ms)
-             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+               battery_percent, clock_trust, last_seen_ms, records_reported, last_sequence, retired_ms,
+               alias)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
              on conflict (id) do update set kind = excluded.kind, model = excluded.model,
                address = excluded.address, zone = excluded.zone,
                expected_interval_s = excluded.expected_interval_s,
                battery_percent = excluded.battery_percent, clock_trust = excluded.clock_trust,
                last_seen_ms = excluded.last_seen_ms, records_reported = excluded.records_reported,
-               last_sequence = excluded.last_sequence, retired_ms = excluded.retired_ms",
+               last_sequence = excluded.last_sequence, retired_ms = excluded.retired_ms,
+               alias = excluded.alias",
         )?
         .execute(params![
             d.id,
@@ -127,6 +134,7 @@ pub fn put(tx: &Tx<'_>, d: &Device) -> Result<(), StoreError> {
             d.records_reported,
             d.last_sequence,
             d.retired.map(UnixMillis::millis),
+            d.alias,
         ])?;
     Ok(())
 }
@@ -171,11 +179,13 @@ pub fn assign(
     patient: &str,
     from: UnixMillis,
 ) -> Result<(), StoreError> {
-    tx.transaction.execute(
-        "update device_owner set to_ms = ?3
-         where device = ?1 and slot is ?2 and (to_ms is null or to_ms > ?3) and from_ms <= ?3",
-        params![device, slot, from.millis()],
-    )?;
+    // Whoever says anew whose it is settles what a damaged row left open.
+    let (_, damaged) = read_owners(tx, "device = ?1", [device])?;
+    for row in damaged {
+        tx.transaction.execute("delete from device_owner where rowid = ?1", [row])?;
+    }
+    let earlier = "device = ?1 and slot is ?2 and (to_ms is null or to_ms > ?3) and from_ms <= ?3";
+    end(tx, earlier, params![device, slot, from.millis()], from)?;
     add_owner(tx, &Owner { device: device.into(), slot, patient: patient.into(), from, to: None })
 }
 
@@ -185,37 +195,122 @@ pub fn assign(
 /// What SQLite answered; unknown devices and patients are refused.
 pub fn add_owner(tx: &Tx<'_>, owner: &Owner) -> Result<(), StoreError> {
     tx.transaction.execute(
-        "insert into device_owner (device, slot, patient, from_ms, to_ms) values (?1, ?2, ?3, ?4, ?5)",
+        "insert into device_owner (device, slot, patient, from_ms, to_ms, checksum)
+         values (?1, ?2, ?3, ?4, ?5, ?6)",
         params![
             owner.device,
             owner.slot,
             owner.patient,
             owner.from.millis(),
-            owner.to.map(UnixMillis::millis)
+            owner.to.map(UnixMillis::millis),
+            owner.checksum(),
         ],
     )?;
     Ok(())
 }
 
-/// All owners of a device, oldest first.
+impl Owner {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            device: row.get(1)?,
+            slot: row.get(2)?,
+            patient: row.get(3)?,
+            from: UnixMillis::from_millis(row.get(4)?),
+            to: row.get::<_, Option<i64>>(5)?.map(UnixMillis::from_millis),
+        })
+    }
+
+    fn checksum(&self) -> u32 {
+        let mut sum = Sum::default();
+        sum.text(Some(&self.device)).optional(self.slot.map(i64::from)).text(Some(&self.patient));
+        sum.int(self.from.millis()).optional(self.to.map(UnixMillis::millis));
+        sum.finish()
+    }
+}
+
+/// Whole rows with their numbers, and the numbers of damaged ones.
+type OwnerRows = (Vec<(i64, Owner)>, Vec<i64>);
+
+/// Whole rows with their numbers, oldest first, and the numbers of those that do not fit their checksum.
+fn read_owners(
+    q: &impl Queries,
+    filter: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<OwnerRows, StoreError> {
+    let mut statement = q.connection().prepare_cached(&format!(
+        "select rowid, device, slot, patient, from_ms, to_ms, checksum from device_owner
+         where {filter} order by from_ms, patient"
+    ))?;
+    let mut rows = statement.query(parameters)?;
+    let (mut whole, mut damaged) = (Vec::new(), Vec::new());
+    while let Some(row) = rows.next()? {
+        let number = row.get(0)?;
+        let fits =
+            |owner: &Owner| row.get(6).is_ok_and(|sum: i64| sum == i64::from(owner.checksum()));
+        match Owner::read(row).ok().filter(fits) {
+            Some(owner) => whole.push((number, owner)),
+            None => damaged.push(number),
+        }
+    }
+    Ok((whole, damaged))
+}
+
+/// Ends ownerships that a filter finds. A row that does not fit its checksum stays as it is.
+pub(super) fn end(
+    tx: &Tx<'_>,
+    filter: &str,
+    parameters: impl rusqlite::Params,
+    at: UnixMillis,
+) -> Result<(), StoreError> {
+    for (number, owner) in read_owners(tx, filter, parameters)?.0 {
+        let ended = Owner { to: Some(at), ..owner };
+        tx.transaction
+            .prepare_cached("update device_owner set to_ms = ?2, checksum = ?3 where rowid = ?1")?
+            .execute(params![number, at.millis(), ended.checksum()])?;
+    }
+    Ok(())
+}
+
+/// Gives rows of an earlier schema their checksum.
+///
+/// # Errors
+/// What SQLite answered.
+pub(super) fn sum_missing(connection: &Connection) -> Result<(), StoreError> {
+    let mut statement = connection.prepare(
+        "select rowid, device, slot, patient, from_ms, to_ms from device_owner
+         where checksum is null",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let sum = Owner::read(row)?.checksum();
+        connection
+            .prepare_cached("update device_owner set checksum = ?2 where rowid = ?1")?
+            .execute(params![row.get::<_, i64>(0)?, sum])?;
+    }
+    Ok(())
+}
+
+/// The numbers of the rows that do not fit their checksum, and how many rows there are.
+///
+/// # Errors
+/// What SQLite answered.
+pub(super) fn damaged_owners(q: &impl Queries) -> Result<(Vec<i64>, u64), StoreError> {
+    let (whole, damaged) = read_owners(q, "true", [])?;
+    let n = (whole.len() + damaged.len()) as u64;
+    Ok((damaged, n))
+}
+
+/// All owners of a device, oldest first. Of a device of which one row does not fit its checksum nobody is
+/// known to be the owner: its readings wait until a person says whose it is.
 ///
 /// # Errors
 /// What SQLite answered.
 pub fn owners(q: &impl Queries, device: &str) -> Result<Vec<Owner>, StoreError> {
-    let mut statement = q.connection().prepare_cached(
-        "select device, slot, patient, from_ms, to_ms from device_owner where device = ?1
-         order by from_ms, patient",
-    )?;
-    let rows = statement.query_map([device], |row| {
-        Ok(Owner {
-            device: row.get(0)?,
-            slot: row.get(1)?,
-            patient: row.get(2)?,
-            from: UnixMillis::from_millis(row.get(3)?),
-            to: row.get::<_, Option<i64>>(4)?.map(UnixMillis::from_millis),
-        })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let (whole, damaged) = read_owners(q, "device = ?1", [device])?;
+    if !damaged.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(whole.into_iter().map(|(_, owner)| owner).collect())
 }
 
 /// What a device said about itself in one batch; `None` leaves what is there.

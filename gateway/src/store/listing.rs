@@ -7,16 +7,29 @@ use rusqlite::types::ValueRef;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::radio::Completeness;
 use super::{Queries, StoreError};
 use crate::control::query::{List, Listing};
-use crate::control::status::{ConsumerStatus, JournalStatus, LaneStatus, SilentDevice};
+use crate::control::status::{
+    ConsumerStatus, JournalStatus, LaneStatus, SilentDevice, TroubledDevice,
+};
 use crate::uplink::message::Lane;
 
 /// Rows of one answer; more are of no use to a person, and a program asks per patient.
 const ROWS_MAX: u32 = 10_000;
 
 /// Columns that hold 0 or 1.
-const YES_NO: [&str; 5] = ["monitoring", "prompts", "silent", "late", "history_only"];
+const YES_NO: [&str; 9] = [
+    "monitoring",
+    "prompts",
+    "silent",
+    "late",
+    "history_only",
+    "bonded",
+    "secure_connections",
+    "authenticated",
+    "clock_set",
+];
 /// Columns that hold JSON.
 const JSON: [&str; 6] = ["limits", "mutes", "history", "evidence", "overrides", "owners"];
 
@@ -75,8 +88,26 @@ pub fn show(q: &impl Queries, what: Listing, id: &str) -> Result<Option<Value>, 
         let verdicts = fetch(q, &verdicts, (id,))?.into_iter().map(Value::Object).collect();
         row.insert("verdicts".to_owned(), Value::Array(verdicts));
     }
+    if what == Listing::Devices {
+        let radio = fetch(q, RADIO, (id,))?.pop().map_or(Value::Null, Value::Object);
+        row.insert("radio".to_owned(), radio);
+        let sessions = fetch(q, SESSIONS, (id,))?.into_iter().map(Value::Object).collect();
+        row.insert("last_sessions".to_owned(), Value::Array(sessions));
+    }
     Ok(Some(Value::Object(row)))
 }
+
+/// What the radio knows of a device.
+const RADIO: &str = "select state, state_ms as since_ms, bonded, secure_connections, authenticated, \
+     key_octets, bonded_ms as bonded_at_ms, clock_before_s, clock_set, clock_after_s, \
+     clock_ms as clock_at_ms, manufacturer, model, firmware, hardware, software, sessions_complete, \
+     sessions_incomplete, sessions_failed, radio_day, radio_ms / 1000 as radio_s \
+     from device_radio where device = ?1";
+
+/// Its last sessions, newest first.
+const SESSIONS: &str = "select started_ms, ended_ms, case how when 1 then 'complete' \
+     when 2 then 'incomplete' else 'failed' end as how, how_many as received, code \
+     from radio_session where device = ?1 order by seq desc limit 5";
 
 const VERDICTS: &str = "select v.plan || '/' || v.day as id, p.patient, v.plan, v.day as verdict_day, \
      v.phase, v.verdict, v.reason, v.published, v.action, v.sentence, v.evidence, v.rule, \
@@ -103,12 +134,13 @@ fn statement(what: Listing) -> &'static str {
              from plan p order by p.patient, p.start_day, p.id"
         }
         Listing::Devices => {
-            "select d.id, d.kind, d.model, d.address, d.zone, d.expected_interval_s, d.battery_percent, \
+            "select d.id, d.alias, d.kind, d.model, r.profile, d.address, r.bonded, r.state, d.zone, d.expected_interval_s, d.battery_percent, \
              d.added_ms, d.last_seen_ms, d.retired_ms, \
              (select json_group_array(json_object('patient', o.patient, 'slot', o.slot)) \
                from device_owner o where o.device = d.id and o.to_ms is null) as owners, \
              (select o.patient from device_owner o where o.device = d.id and o.to_ms is null limit 1) \
-               as patient, d.retired_ms is null as open from device d order by d.id"
+               as patient, d.retired_ms is null as open from device d \
+             left join device_radio r on r.device = d.id order by d.id"
         }
         Listing::Alerts => {
             "select id, patient, rule, level, state, late, observation_seq, raised_ms, measured_ms, changed_ms, acked_ms, \
@@ -303,28 +335,72 @@ pub fn journal(q: &impl Queries) -> Result<JournalStatus, StoreError> {
     })?)
 }
 
+/// Words of a device's state that pass by themselves.
+const PASSING: &str = "'new', 'ok', 'out_of_range', 'unreachable', 'not_paired', 'not_heard', 'not_connected', 'timeout', \
+     'disconnected', 'busy', 'att_error', 'other'";
+
+/// Devices in use with which no session succeeds until a person does something.
+///
+/// # Errors
+/// What the database answered.
+pub fn troubled_devices(q: &impl Queries) -> Result<Vec<TroubledDevice>, StoreError> {
+    let sql = format!(
+        "select d.id, r.state, r.state_ms from device d join device_radio r on r.device = d.id \
+         where d.retired_ms is null and r.state not in ({PASSING}) order by r.state_ms"
+    );
+    let mut statement = q.connection().prepare_cached(&sql)?;
+    let rows = statement.query_map([], |row| {
+        Ok(TroubledDevice {
+            device: row.get(0)?,
+            state: row.get(1)?,
+            since: row.get::<_, Option<i64>>(2)?.map(|ms| rfc3339(UnixMillis::from_millis(ms))),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What a device holds beside what is here, as people and programs read it.
+pub fn completeness(c: &Completeness) -> Value {
+    let missing: Vec<String> = c
+        .missing
+        .iter()
+        .map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") })
+        .collect();
+    json!({
+        "verdict": c.verdict, "held": c.held, "first": c.first, "last": c.last,
+        "said": c.said_ms.map(|ms| rfc3339(UnixMillis::from_millis(ms))),
+        "collected": c.collected, "set_aside": c.set_aside, "acknowledged": c.acknowledged,
+        "confirmed": c.confirmed, "resets": c.resets, "missing": missing,
+    })
+}
+
 /// Devices in use that have been silent for longer than their expected interval.
 ///
 /// # Errors
 /// What the database answered.
 pub fn silent_devices(q: &impl Queries, now: UnixMillis) -> Result<Vec<SilentDevice>, StoreError> {
-    let sql = "select d.id, d.kind, d.last_seen_ms, d.battery_percent, \
+    let sql = "select d.id, d.kind, d.last_seen_ms, d.battery_percent, r.state, \
                (select group_concat(distinct o.patient) from device_owner o \
                  where o.device = d.id and o.to_ms is null) \
-               from device d where d.retired_ms is null and d.expected_interval_s is not null \
+               from device d left join device_radio r on r.device = d.id \
+               where d.retired_ms is null and d.expected_interval_s is not null \
                and coalesce(d.last_seen_ms, d.added_ms) + d.expected_interval_s * 1000 < ?1 \
                order by coalesce(d.last_seen_ms, d.added_ms)";
     let mut statement = q.connection().prepare_cached(sql)?;
     let rows = statement.query_map([now.millis()], |row| {
         let last_seen: Option<i64> = row.get(2)?;
         let battery: Option<i64> = row.get(3)?;
-        let patients: Option<String> = row.get(4)?;
+        let state: Option<String> = row.get(4)?;
+        let patients: Option<String> = row.get(5)?;
         Ok(SilentDevice {
             device: row.get(0)?,
             kind: row.get(1)?,
             patients: patients.iter().flat_map(|p| p.split(',')).map(str::to_owned).collect(),
             last_seen: last_seen.map(|ms| rfc3339(UnixMillis::from_millis(ms))),
             cause: match (last_seen, battery) {
+                _ if state.as_deref() == Some("bond_lost") => {
+                    "it no longer knows this gateway: pair it anew".to_owned()
+                }
                 (None, _) => "never heard since it was added".to_owned(),
                 (_, Some(percent)) if percent <= 15 => {
                     format!("its battery was at {percent} % when it was last heard")

@@ -61,6 +61,8 @@ pub struct Observation {
     pub reading: Reading,
     /// The local stamp stood twice on the clock that night; the instant was chosen.
     pub ambiguous: bool,
+    /// A value of a sensor that was probably pressed on in the night; marked suspect afterwards.
+    pub pressed: bool,
     /// When it was measured.
     pub measured: UnixMillis,
     /// Local time minus UTC at `measured`.
@@ -116,20 +118,23 @@ pub fn clock_from_code(code: i64) -> Option<ClockTrust> {
     .find(|c| clock_code(*c) == code)
 }
 
-/// Bits of the column `marks`; bit 5 is the ambiguous local stamp.
-fn mark_bits(marks: Marks, ambiguous: bool) -> i64 {
+/// Bits of the column `marks`; bit 5 is the ambiguous local stamp, bit 6 the pressed sensor.
+fn mark_bits(o: &Observation) -> i64 {
+    let marks = o.reading.marks;
     let bits = [
         marks.invalid,
         marks.suspect,
         marks.preliminary,
         marks.clock_fault,
         marks.battery_low,
-        ambiguous,
+        o.ambiguous,
+        o.pressed,
     ];
     bits.iter().rev().fold(0, |all, bit| all << 1 | i64::from(*bit))
 }
 
-fn marks_from_bits(bits: i64) -> (Marks, bool) {
+/// The marks, the ambiguous stamp, the pressed sensor.
+fn marks_from_bits(bits: i64) -> (Marks, bool, bool) {
     let bit = |n: u32| bits >> n & 1 == 1;
     let marks = Marks {
         invalid: bit(0),
@@ -138,7 +143,7 @@ fn marks_from_bits(bits: i64) -> (Marks, bool) {
         clock_fault: bit(3),
         battery_low: bit(4),
     };
-    (marks, bit(5))
+    (marks, bit(5), bit(6))
 }
 
 /// The three value columns.
@@ -195,7 +200,7 @@ fn checksum(seq: i64, o: &Observation) -> u32 {
         sum.optional(value);
     }
     sum.optional(o.reading.value.err().map(|a| a as i64)).int(o.reading.unit as i64);
-    sum.int(mark_bits(o.reading.marks, o.ambiguous));
+    sum.int(mark_bits(o));
     sum.optional(o.reading.meal.map(|m| m as i64)).int(o.measured.millis());
     sum.int(i64::from(o.offset.minutes())).int(clock_code(o.clock)).optional(o.clock_error_s);
     sum.text(o.device_time.as_deref()).int(o.received.millis()).int(o.standing as i64);
@@ -232,7 +237,7 @@ pub fn insert(tx: &Tx<'_>, o: &Observation) -> Result<i64, StoreError> {
             v3,
             o.reading.value.err().map(|a| a as i64),
             o.reading.unit as i64,
-            mark_bits(o.reading.marks, o.ambiguous),
+            mark_bits(o),
             o.reading.meal.map(|m| m as i64),
             o.measured.millis(),
             o.offset.minutes(),
@@ -244,6 +249,20 @@ pub fn insert(tx: &Tx<'_>, o: &Observation) -> Result<i64, StoreError> {
             checksum(seq, o),
         ])?;
     Ok(seq)
+}
+
+/// Marks a reading as one of a sensor that was pressed on: suspect, its value as it was.
+///
+/// # Errors
+/// [`StoreError::Row`] where the checksum does not fit; such a row is left alone.
+pub fn mark_pressed(tx: &Tx<'_>, seq: i64) -> Result<(), StoreError> {
+    let Some(Stored { mut observation, .. }) = get(tx, seq)? else { return Ok(()) };
+    observation.pressed = true;
+    observation.reading.marks.suspect = true;
+    tx.transaction
+        .prepare_cached("update observation set marks = ?2, checksum = ?3 where seq = ?1")?
+        .execute(params![seq, mark_bits(&observation), checksum(seq, &observation)])?;
+    Ok(())
 }
 
 /// The columns [`read`] takes, with the table named `o`.
@@ -268,7 +287,7 @@ fn columns(row: &Row<'_>) -> Result<Option<Observation>, rusqlite::Error> {
     let code = |n: usize| row.get::<_, u8>(n);
     let optional = |n: usize| row.get::<_, Option<u8>>(n);
     let id: [u8; 16] = row.get(1)?;
-    let (marks, ambiguous) = marks_from_bits(row.get(14)?);
+    let (marks, ambiguous, pressed) = marks_from_bits(row.get(14)?);
     let Some(quantity) = Quantity::from_code(code(8)?) else { return Ok(None) };
     let value = match optional(12)? {
         Some(absent) => Absent::from_code(absent).map(Err),
@@ -301,6 +320,7 @@ fn columns(row: &Row<'_>) -> Result<Option<Observation>, rusqlite::Error> {
         weak: row.get(7)?,
         reading: Reading { quantity, value, unit, marks, meal },
         ambiguous,
+        pressed,
         measured: UnixMillis::from_millis(row.get(16)?),
         offset,
         clock,
@@ -374,7 +394,8 @@ pub struct SeriesRow {
 }
 
 /// A patient's readings of one quantity measured in `from..to`, by measured time. Rows that do not
-/// fit their checksum are left out; their numbers are the second part.
+/// fit their checksum, or of which the decision in force says that they are somebody else's, are left out;
+/// their numbers are the second part.
 ///
 /// # Errors
 /// What SQLite answered.
@@ -387,7 +408,9 @@ pub fn series(
 ) -> Result<(Vec<SeriesRow>, Vec<i64>), StoreError> {
     let sql = format!(
         "select {COLUMNS}, (select m.meal from meal_context m where m.observation_seq = o.seq
-                            order by m.journal_seq desc limit 1)
+                            order by m.journal_seq desc limit 1),
+           (select a.patient from attribution a where a.observation_seq = o.seq
+            order by a.seq desc limit 1) is ?1
          from series s join observation o on o.seq = s.observation_seq
          where s.patient = ?1 and s.quantity = ?2 and s.measured_ms >= ?3 and s.measured_ms < ?4
          order by s.measured_ms, s.observation_seq"
@@ -398,6 +421,7 @@ pub fn series(
     let (mut out, mut damaged) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
         match read(row) {
+            Ok(stored) if !row.get::<_, bool>(25)? => damaged.push(stored.seq),
             Ok(stored) => {
                 let later: Option<u8> = row.get(24)?;
                 let meal =

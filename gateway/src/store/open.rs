@@ -36,6 +36,8 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("migrations/0001_path.sql")),
     M::up(include_str!("migrations/0002_custody.sql")),
     M::up(include_str!("migrations/0003_retention.sql")),
+    M::up(include_str!("migrations/0004_radio.sql")),
+    M::up(include_str!("migrations/0005_whose.sql")),
 ];
 
 /// The schema version this program writes.
@@ -278,11 +280,32 @@ fn migrate(connection: &mut Connection, version: i64) -> Result<(), StoreError> 
         })?;
     }
     assert_setting(connection, "user_version", SCHEMA)?;
-    assert_setting(connection, "application_id", APPLICATION_ID)
+    assert_setting(connection, "application_id", APPLICATION_ID)?;
+    // Not part of a step: a process that dies in between finishes it at its next start.
+    let transaction = connection.transaction()?;
+    super::attribution::sum_missing(&transaction).map_err(misread)?;
+    super::device::sum_missing(&transaction).map_err(misread)?;
+    Ok(transaction.commit()?)
+}
+
+/// A table of the right version without a column it has: the table of tables is damaged.
+fn misread(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Sqlite(rusqlite::Error::SqlInputError { msg, .. }) => {
+            StoreError::Damaged { path: PathBuf::from("the database"), findings: vec![msg] }
+        }
+        other => other,
+    }
 }
 
 fn makes_twice(error: &rusqlite::Error) -> bool {
-    matches!(error, rusqlite::Error::SqlInputError { msg, .. } if msg.contains("already exists"))
+    let twice =
+        |msg: &String| ["already exists", "duplicate column"].iter().any(|w| msg.contains(w));
+    match error {
+        rusqlite::Error::SqlInputError { msg, .. }
+        | rusqlite::Error::SqliteFailure(_, Some(msg)) => twice(msg),
+        _ => false,
+    }
 }
 
 /// The schema version; 0 for a new file.

@@ -1,5 +1,4 @@
 //! What goes out: gapless numbers per lane, given in the committing transaction.
-
 //!
 //! A row's life (`outbox.state`):
 //!
@@ -17,9 +16,9 @@ use hearth_shared::time::UnixMillis;
 use rusqlite::{Row as SqlRow, params};
 use uuid::Uuid;
 
+use super::outbox_page::{Fetch, Form, Page, Row, Sent};
 use super::{Queries, StoreError, Tx};
 use crate::uplink::message::{Body, Lane};
-use crate::uplink::source::{Fetch, Form, Page, Row, Sent};
 
 /// One message to send, not yet numbered.
 #[derive(Clone, Debug)]

@@ -223,11 +223,6 @@ pub fn put_pause(tx: &Tx<'_>, patient: &str, pause: &Pause) -> Result<(), StoreE
 /// # Errors
 /// What SQLite answered.
 pub fn end_ownerships(tx: &Tx<'_>, patient: &str, at: UnixMillis) -> Result<(), StoreError> {
-    tx.connection()
-        .prepare_cached(
-            "update device_owner set to_ms = ?2
-             where patient = ?1 and (to_ms is null or to_ms > ?2)",
-        )?
-        .execute(params![patient, at.millis()])?;
-    Ok(())
+    let running = "patient = ?1 and (to_ms is null or to_ms > ?2)";
+    super::device::end(tx, running, params![patient, at.millis()], at)
 }

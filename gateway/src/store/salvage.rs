@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use super::counter::{self, Loss};
 use super::open::{Place, beside, prepare};
-use super::{StoreError, Tx, journal, observation, outbox};
+use super::{Queries, StoreError, Tx, attribution, device, journal, observation, outbox};
 use hearth_shared::time::UnixMillis;
 
 /// Tries to get past an unreadable stretch of one table before giving it up.
@@ -156,6 +156,8 @@ fn copy_all(tx: &Tx<'_>, old: &Connection, report: &mut SalvageReport) -> Result
         match table.as_str() {
             "journal" => replace_damaged_journal(tx, report)?,
             "observation" => drop_damaged_observations(tx, report)?,
+            "attribution" => void_damaged_decisions(tx, report)?,
+            "device_owner" => drop_damaged_owners(tx, report)?,
             _ => {}
         }
     }
@@ -234,6 +236,30 @@ fn drop_damaged_observations(tx: &Tx<'_>, report: &mut SalvageReport) -> Result<
     Ok(())
 }
 
+/// A decision that is damaged is nobody's: the reading waits for a person.
+fn void_damaged_decisions(tx: &Tx<'_>, report: &mut SalvageReport) -> Result<(), StoreError> {
+    attribution::sum_missing(tx.connection())?;
+    for seq in attribution::damaged(tx)?.0 {
+        attribution::void(tx, seq)?;
+        lose(report, "attribution", 1);
+    }
+    Ok(())
+}
+
+/// A device with a damaged owner has none: what is left could make it somebody's alone.
+fn drop_damaged_owners(tx: &Tx<'_>, report: &mut SalvageReport) -> Result<(), StoreError> {
+    device::sum_missing(tx.connection())?;
+    for row in device::damaged_owners(tx)?.0 {
+        let gone = tx.transaction.execute(
+            "delete from device_owner
+             where device = (select device from device_owner where rowid = ?1)",
+            [row],
+        )?;
+        lose(report, "device_owner", gone as u64);
+    }
+    Ok(())
+}
+
 /// Raw rows that once made an observation of which nothing is left are judged again, too;
 /// observations without a decision wait for one in the claim tray.
 fn orphans(tx: &Tx<'_>) -> Result<(), StoreError> {
@@ -248,7 +274,7 @@ fn orphans(tx: &Tx<'_>) -> Result<(), StoreError> {
            select o.seq, o.received_ms from observation o
            join attribution a on a.observation_seq = o.seq and a.decided_by = 'salvage';",
     )?;
-    Ok(())
+    attribution::sum_missing(tx.connection())
 }
 
 /// Numbers that were given must not be given again, and raw rows that are gone are counted.

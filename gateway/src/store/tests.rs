@@ -58,6 +58,7 @@ fn observation(n: u32, journal_seq: i64) -> Observation {
             meal: None,
         },
         ambiguous: true,
+        pressed: true,
         measured: UnixMillis::from_seconds(1_799_000_000 + i64::from(n)),
         offset: UtcOffsetMinutes::new(-210).unwrap(),
         clock: ClockTrust::Corrected,
@@ -175,7 +176,7 @@ fn the_settings_that_custody_rests_on_are_in_force() {
         ("synchronous", "Integer(2)"),
         ("foreign_keys", "Integer(1)"),
         ("application_id", "Integer(1215460456)"),
-        ("user_version", "Integer(3)"),
+        ("user_version", "Integer(5)"),
         ("wal_autocheckpoint", "Integer(0)"),
         ("journal_size_limit", "Integer(16777216)"),
     ] {
@@ -191,7 +192,10 @@ fn a_newer_schema_is_refused_with_both_numbers_and_left_alone() {
     store.connection_for_faults().pragma_update(None, "user_version", 99).unwrap();
     drop(store);
     let error = Store::open(&StoreOptions { salvage: true, ..options }).unwrap_err().to_string();
-    assert!(error.contains("schema 99") && error.contains("up to 3"), "{error}");
+    assert!(
+        error.contains("schema 99") && error.contains(&format!("up to {}", open::SCHEMA)),
+        "{error}"
+    );
 }
 
 #[test]
@@ -204,7 +208,7 @@ fn an_older_schema_is_migrated_with_its_rows() {
     old.execute_batch("insert into counter values ('kept', 7)").unwrap();
     drop(old);
     let error = Reader::open(&options.path).unwrap_err();
-    assert!(matches!(error, StoreError::Older { found: 1, known: 3, .. }), "{error:?}");
+    assert!(matches!(error, StoreError::Older { found: 1, known: open::SCHEMA, .. }), "{error:?}");
     let store = Store::open(&options).unwrap();
     let reader = store.reader().unwrap();
     assert_eq!(counter::get(&reader, "kept").unwrap(), 7);
@@ -360,7 +364,7 @@ fn a_page_of_rubbish_costs_its_rows_and_they_are_counted() {
     // Two pages of the table of tables, and many in the middle of the file.
     let mut file = OpenOptions::new().write(true).open(&options.path).unwrap();
     let pages = file.metadata().unwrap().len() / 4096;
-    for page in [60_u64, 61].into_iter().chain((130..pages).step_by(13)) {
+    for page in [60_u64, 61].into_iter().chain((130..pages).step_by(11)) {
         file.seek(SeekFrom::Start((page - 1) * 4096)).unwrap();
         file.write_all(&[0xA5; 4096]).unwrap();
     }
@@ -402,9 +406,9 @@ fn rubbish_instead_of_a_database_is_moved_aside_only_when_asked_to() {
 
 #[test]
 fn a_damaged_mark_on_our_own_tables_is_damage_and_nobody_elses_file() {
-    for (mark, octet, bit) in
-        [("application id", 68, 1), ("schema version", 63, 1), ("schema version", 63, 0)]
-    {
+    let older = (0..8).filter(|bit| open::SCHEMA >> bit & 1 == 1);
+    let versions = older.map(|bit| ("schema version", 63, bit));
+    for (mark, octet, bit) in std::iter::once(("application id", 68, 1)).chain(versions) {
         let (_folder, options) = folder();
         let mut store = Store::open(&options).unwrap();
         fill(&mut store, 0..5);
@@ -412,7 +416,7 @@ fn a_damaged_mark_on_our_own_tables_is_damage_and_nobody_elses_file() {
         for end in ["-wal", "-shm"] {
             let _ = std::fs::remove_file(open::beside(&options.path, end));
         }
-        // Schema 3 becomes 1 or 2; `H` of the application id becomes another letter.
+        // The schema becomes an older one; `H` of the application id becomes another letter.
         flip(&options.path, octet, bit);
         let error = Store::open(&options).unwrap_err();
         assert!(matches!(error, StoreError::Damaged { .. }), "{mark}: {error:?}");
@@ -563,10 +567,10 @@ fn fill_owned(store: &mut Store, numbers: std::ops::Range<u32>) {
     store
         .transaction::<_, StoreError>(|tx| {
             tx.transaction.execute_batch(
-                "update attribution set patient = 'p'; delete from claim_tray;
+                "update attribution set patient = 'p', checksum = null; delete from claim_tray;
                  insert into series select 'p', quantity, measured_ms, seq from observation;",
             )?;
-            Ok(())
+            attribution::sum_missing(tx.connection())
         })
         .unwrap();
 }
@@ -708,4 +712,142 @@ fn a_table_whose_first_page_is_lost_takes_no_other_table_with_it() {
         }
         assert_eq!(journal::last(&reader).unwrap(), 300, "{lost}: {report:?}");
     }
+}
+
+/// Three people, a meter of the first, a scale of two, and ten readings of the meter.
+fn people(store: &mut Store) {
+    let person = |id: &str| patient::Patient {
+        id: id.to_owned(),
+        zone: None,
+        language: None,
+        monitoring: true,
+        prompts: None,
+        quiet_min: None,
+        start: now().wall,
+        limits: serde_json::Map::new(),
+        mutes: Vec::new(),
+        daily_cap: 2,
+        closed: None,
+    };
+    fill(store, 0..10);
+    let done = store.transaction::<_, StoreError>(|tx| {
+        for id in ["p1", "p2", "p3"] {
+            patient::put(tx, &person(id))?;
+        }
+        for id in ["meter", "scale"] {
+            device::put(tx, &device::Device::new(id, "weight_scale", now().wall))?;
+        }
+        let from = UnixMillis::from_seconds(1_700_000_000);
+        device::assign(tx, "meter", None, "p1", from)?;
+        device::assign(tx, "scale", Some(1), "p1", from)?;
+        device::assign(tx, "scale", Some(2), "p2", from)?;
+        device::assign(tx, "scale", Some(2), "p3", from.plus_seconds(60))?;
+        for n in 0..10 {
+            let seen = observation(n, i64::from(n) + 1);
+            let decision = attribution::Decision {
+                observation_seq: i64::from(n) + 1,
+                quantity: seen.reading.quantity,
+                measured: seen.measured,
+                patient: Some("p1"),
+                method: attribution::Method::Claimed,
+                by: "c1",
+                at: now().wall,
+            };
+            attribution::change(tx, &decision)?;
+        }
+        Ok(())
+    });
+    done.unwrap();
+}
+
+fn kinds_found(store: &Store) -> Vec<&'static str> {
+    let (_, findings) = audit::verify(&store.reader().unwrap()).unwrap();
+    findings.iter().map(|finding| finding.kind).collect()
+}
+
+#[test]
+fn a_changed_bit_makes_a_device_or_a_reading_nobodys_never_somebody_elses() {
+    let (_folder, options) = folder();
+    let mut store = Store::open(&options).unwrap();
+    people(&mut store);
+    assert_eq!(kinds_found(&store), [""; 0]);
+    let damage = |store: &Store, sql: &str| {
+        assert_eq!(store.connection_for_faults().execute(sql, []).unwrap(), 1, "{sql}");
+    };
+    // One bit each: another slot, another person, another time, the end gone.
+    for change in ["slot = 3", "patient = 'p3'", "from_ms = from_ms + 1048576", "to_ms = 0"] {
+        let sql = format!("update device_owner set {change} where device = 'scale' and slot = 1");
+        let owners = |store: &Store| device::owners(&store.reader().unwrap(), "scale").unwrap();
+        assert_eq!(owners(&store).len(), 3);
+        damage(&store, &sql);
+        assert_eq!(owners(&store), [], "{change}");
+        assert_eq!(kinds_found(&store), ["checksum"], "{change}");
+        // Whoever says anew whose it is settles it; the other people of the scale have theirs.
+        let from = UnixMillis::from_seconds(1_700_000_000);
+        let mended = store.transaction(|tx| device::assign(tx, "scale", Some(1), "p1", from));
+        mended.unwrap();
+        assert_eq!(owners(&store).len(), 3, "{change}");
+        assert_eq!(kinds_found(&store), [""; 0], "{change}");
+    }
+    let reader = store.reader().unwrap();
+    let (from, to) = (UnixMillis::from_seconds(0), UnixMillis::from_seconds(1 << 40));
+    let series = || observation::series(&reader, "p1", Quantity::Glucose, from, to).unwrap();
+    assert_eq!((series().0.len(), series().1.len()), (10, 0));
+    damage(
+        &store,
+        "update attribution set patient = 'p3' where observation_seq = 4 and method = 3",
+    );
+    assert_eq!(attribution::owner(&reader, 4).unwrap(), (None, 2), "not p3, nor the one before");
+    assert_eq!((series().0.len(), series().1), (9, vec![4]));
+    damage(&store, "update series set patient = 'p3' where observation_seq = 5");
+    let other = observation::series(&reader, "p3", Quantity::Glucose, from, to).unwrap();
+    assert_eq!((other.0.len(), other.1), (0, vec![5]), "it is in nobody else's course");
+    let found = kinds_found(&store);
+    assert!(found.contains(&"checksum") && found.contains(&"series"), "{found:?}");
+}
+
+#[test]
+fn a_file_of_the_schema_before_gets_the_checksums_of_its_owners() {
+    let (_folder, options) = folder();
+    let mut store = Store::open(&options).unwrap();
+    people(&mut store);
+    store
+        .connection_for_faults()
+        .execute_batch(
+            "drop index attribution_unsummed; alter table attribution drop column checksum;
+             alter table device_owner drop column checksum; pragma user_version = 4;",
+        )
+        .unwrap();
+    drop(store);
+    let store = Store::open(&options).unwrap();
+    assert_eq!(kinds_found(&store), [""; 0]);
+    let reader = store.reader().unwrap();
+    assert_eq!(device::owners(&reader, "scale").unwrap().len(), 3);
+    assert_eq!(attribution::owner(&reader, 4).unwrap(), (Some("p1".to_owned()), 2));
+}
+
+#[test]
+fn after_salvage_what_is_damaged_is_nobodys() {
+    let (_folder, options) = folder();
+    let mut store = Store::open(&options).unwrap();
+    people(&mut store);
+    store
+        .connection_for_faults()
+        .execute_batch(
+            "update device_owner set patient = 'p3' where device = 'scale' and slot = 1;
+             update attribution set patient = 'p3' where observation_seq = 4 and method = 3;",
+        )
+        .unwrap();
+    flush(store);
+    // Damage that keeps the file from opening: a page of the journal's tree.
+    let mut octets = std::fs::read(&options.path).unwrap();
+    octets[2 * 4096] ^= 0x40;
+    std::fs::write(&options.path, octets).unwrap();
+    let store = Store::open(&StoreOptions { salvage: true, now_s: 5, ..options }).unwrap();
+    assert!(store.salvaged().is_some(), "the file was whole");
+    let reader = store.reader().unwrap();
+    assert_eq!(device::owners(&reader, "scale").unwrap(), []);
+    assert_eq!(device::owners(&reader, "meter").unwrap().len(), 1);
+    assert_eq!(attribution::owner(&reader, 4).unwrap().0, None);
+    assert!(!kinds_found(&store).contains(&"checksum"));
 }

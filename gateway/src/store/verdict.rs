@@ -91,6 +91,18 @@ pub fn add(tx: &Tx<'_>, verdict: &Verdict) -> Result<bool, StoreError> {
     Ok(added > 0)
 }
 
+/// Removes the verdicts of a plan about days after `day`. Returns those days.
+///
+/// # Errors
+/// What SQLite answered.
+pub fn remove_after(tx: &Tx<'_>, plan: &str, day: i64) -> Result<Vec<i64>, StoreError> {
+    let mut statement = tx
+        .connection()
+        .prepare_cached("delete from verdict where plan = ?1 and day > ?2 returning day")?;
+    let days = statement.query_map(params![plan, day], |row| row.get(0))?;
+    Ok(days.collect::<Result<_, _>>()?)
+}
+
 /// The verdicts of a plan, earliest first.
 ///
 /// # Errors

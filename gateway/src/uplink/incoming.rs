@@ -1,7 +1,7 @@
 //! What came in, read with suspicion: a size limit, unknown fields named, a sentence for each fault.
 
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::control::Command;
 use crate::uplink::message::{ReplayRequest, Watermark};
@@ -122,6 +122,10 @@ pub fn command(payload: &[u8]) -> Result<Command, String> {
 
 /// What is kept of a message that is refused: names and contacts, which must not come over MQTT, are
 /// taken out, so that a person can be erased without touching the journal.
+///
+/// Where a name begins in something that is no JSON cannot be told, so none of its text is kept: how
+/// long it was, its CRC-32 and the parser's finding with line and column remain, which is enough for
+/// whoever sent it to find it among what was sent, and the place in it.
 pub fn without_names(payload: &[u8]) -> Vec<u8> {
     fn blank(value: &mut Value) -> bool {
         match value {
@@ -141,12 +145,34 @@ pub fn without_names(payload: &[u8]) -> Vec<u8> {
         }
     }
     // serde_json bounds the depth it reads, and so the depth of this.
-    let Ok(mut value) = serde_json::from_slice::<Value>(payload) else { return payload.to_owned() };
-    if blank(&mut value) {
+    let mut value = match serde_json::from_slice::<Value>(payload) {
+        Ok(value) => value,
+        // The parser's words are fixed ones; they quote nothing.
+        Err(error) => return trace(payload, &error.to_string()),
+    };
+    if blank(&mut value) || may_repeat(payload) {
         serde_json::to_vec(&value).unwrap_or_default()
     } else {
         payload.to_owned()
     }
+}
+
+/// What remains of octets that are no JSON.
+fn trace(payload: &[u8], error: &str) -> Vec<u8> {
+    let kept = json!({"not_json": {
+        "octets": payload.len(),
+        "crc32": format!("{:08x}", crc32fast::hash(payload)),
+        "error": error,
+    }});
+    serde_json::to_vec(&kept).unwrap_or_default()
+}
+
+/// Whether a field could stand in the text that reading it has dropped: of a key given twice only the
+/// last value is seen, and a key can be spelt with escapes.
+fn may_repeat(payload: &[u8]) -> bool {
+    [&b"\"name\""[..], b"\"contact\"", b"\\"]
+        .iter()
+        .any(|part| payload.windows(part.len()).any(|window| window == *part))
 }
 
 /// The id of a command that could not be read, if at least that can be.
@@ -216,8 +242,42 @@ mod tests {
         let kept = String::from_utf8(kept).unwrap();
         assert!(!kept.contains("Ann") && kept.contains("patient_add"), "{kept}");
         assert!(kept.contains(r#""contact":"(not kept)""#), "{kept}");
-        for other in [&b"\xff{"[..], br#"{"id":"name","with":{}}"#, b""] {
-            assert_eq!(without_names(other), other);
+        for other in [&br#"{"id": "name", "with": {"n": 1.0e2}}"#[..], b"[ 3 ]"] {
+            let value = |octets: &[u8]| serde_json::from_slice::<Value>(octets).unwrap();
+            assert_eq!(value(&without_names(other)), value(other));
+        }
+        let spaced = br#"{ "id" : "a", "verb": "explode" }"#;
+        assert_eq!(without_names(spaced), spaced);
+    }
+
+    #[test]
+    fn a_name_hidden_from_the_reader_is_not_kept() {
+        for hidden in [
+            r#"{"id":"a","verb":"patient_add","with":{"id":"p","name":"Ann Example"#,
+            r#"{"with":{"name":"Ann"},"with":{"name":null}}"#,
+            r#"{"with":{"name":"Ann"},"with":{}}"#,
+            r#"{"with":{"n\u0061me":"Ann"},"with":{}}"#,
+            r#"{"with":{"contact":"Ann",}}"#,
+            "Ann",
+            &format!("{}{{\"name\":\"Ann\"}}{}", "[".repeat(200), "]".repeat(200)),
+        ] {
+            let kept = String::from_utf8(without_names(hidden.as_bytes())).unwrap();
+            assert!(!kept.contains("Ann"), "{kept}");
+        }
+    }
+
+    #[test]
+    fn whoever_sent_what_is_no_json_finds_it_and_the_place() {
+        let kept: Value = serde_json::from_slice(&without_names(b"{\"id\":\"a\",\n }")).unwrap();
+        let kept = &kept["not_json"];
+        assert_eq!(kept["octets"], 13);
+        // `printf '{"id":"a",\n }' | gzip -c | tail -c8 | od -An -tx4 -N4`
+        assert_eq!(kept["crc32"], "91141db8");
+        assert!(kept["error"].as_str().unwrap().ends_with("at line 2 column 2"), "{kept}");
+        // What is no text at all leaves the same trace, and nothing is as long as nothing.
+        for other in [&b"\xff{"[..], b""] {
+            let kept: Value = serde_json::from_slice(&without_names(other)).unwrap();
+            assert_eq!(kept["not_json"]["octets"], other.len());
         }
     }
 

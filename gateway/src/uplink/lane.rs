@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::store::outbox_page::{Fetch, Page, Row};
 use crate::uplink::message::Lane;
-use crate::uplink::source::{Fetch, Page, Row};
 
 /// Rows read at once from the backlog: large enough that reading is no cost, small enough for memory
 /// (512 rows of about 600 octets are 300 kB).

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::clock::Now;
+use crate::store::outbox_page::{Fetch, Form, Page, Row, Sent};
 use crate::uplink::incoming::{self, Parsed};
 use crate::uplink::lane::{LaneQueue, PAGE};
 use crate::uplink::message::{Answer, Lane, LaneStatus, ReplayRequest, Status};
 use crate::uplink::reason::{self, Fault};
 use crate::uplink::render::{Rendered, publish_size, render, rfc3339};
-use crate::uplink::source::{Fetch, Form, Page, Row, Sent, UplinkWrite, UplinkWritten};
+use crate::uplink::source::{UplinkWrite, UplinkWritten};
 use crate::uplink::topics::Topics;
 
 mod connection;

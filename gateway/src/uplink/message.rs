@@ -242,7 +242,7 @@ pub struct Prompt {
 /// Something for a nurse to do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Task {
-    /// `call`, `data`, `consent`, `device`, …
+    /// `call`, `care_team`, `consent`, `data`, `device`, `disk`; more may come.
     pub task: String,
     /// One plain sentence: why.
     pub reason: String,

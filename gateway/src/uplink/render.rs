@@ -2,8 +2,8 @@
 
 use hearth_shared::time::UnixMillis;
 
+use crate::store::outbox_page::{Form, Row};
 use crate::uplink::message::{Body, CONTRACT, Tombstone};
-use crate::uplink::source::{Form, Row};
 
 /// RFC 3339 in UTC with milliseconds.
 pub fn rfc3339(at: UnixMillis) -> String {

@@ -3,57 +3,10 @@
 
 use hearth_shared::time::UnixMillis;
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
+use crate::store::outbox_page::{Fetch, Page, Sent};
 use crate::store::{Queries, Reader, StoreError, Tx, outbox, watermark};
 use crate::uplink::message::{Answer, Lane, Watermark};
-
-/// One row of the outbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// The lane.
-    pub lane: Lane,
-    /// Number on the lane, from 1.
-    pub seq: u64,
-    /// Id of what is told.
-    pub id: Uuid,
-    /// Kind of the message.
-    pub kind: String,
-    /// Patient id.
-    pub patient: Option<String>,
-    /// The body as JSON.
-    pub body: String,
-    /// When it was made.
-    pub created: UnixMillis,
-    /// After this moment it must not be acted on.
-    pub expires: Option<UnixMillis>,
-    /// Expired or withdrawn: only its tombstone may be sent.
-    pub tombstone: bool,
-    /// Its checksum is wrong: only a tombstone may be sent.
-    pub damaged: bool,
-}
-
-/// What to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fetch {
-    /// The lane.
-    pub lane: Lane,
-    /// Rows with a higher number.
-    pub after: u64,
-    /// Rows at most.
-    pub limit: u32,
-    /// `None`: queued rows. `Some`: every row still kept, up to and with this number.
-    pub replay_to: Option<u64>,
-}
-
-/// What was read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page {
-    /// Rows in ascending order.
-    pub rows: Vec<Row>,
-    /// Last number given on the lane.
-    pub last: u64,
-}
 
 /// Where the uplink reads rows from.
 pub trait OutboxSource: Send {
@@ -68,28 +21,6 @@ impl OutboxSource for Reader {
     fn fetch(&mut self, fetch: &Fetch) -> Result<Page, String> {
         outbox::page(self, fetch).map_err(|e| e.to_string())
     }
-}
-
-/// In what form a row was acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// The message itself.
-    Message,
-    /// Its tombstone: expired or withdrawn.
-    Tombstone,
-    /// A tombstone because the broker cannot take the message, or because it is damaged.
-    SetAside,
-}
-
-/// One row that the broker acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sent {
-    /// The lane.
-    pub lane: Lane,
-    /// Its number.
-    pub seq: u64,
-    /// As what it was sent.
-    pub form: Form,
 }
 
 /// What the uplink asks of the single writer.

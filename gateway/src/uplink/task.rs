@@ -11,14 +11,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Now;
+use crate::store::outbox_page::{Fetch, Page, Sent};
 use crate::uplink::broker::{self, Hello, Link, Received};
 use crate::uplink::machine::{
     Action, Event, Machine, MachineSettings, Pace, ServerLimits, UplinkView,
 };
 use crate::uplink::reason::Fault;
-use crate::uplink::source::{
-    Fetch, OutboxSource, Page, Sent, UplinkWrite, UplinkWritten, WriteRequest,
-};
+use crate::uplink::source::{OutboxSource, UplinkWrite, UplinkWritten, WriteRequest};
 use crate::uplink::topics::Topics;
 use crate::uplink::transport::Endpoint;
 

@@ -3,6 +3,7 @@
 
 mod commands;
 mod daemon;
+mod devices;
 mod edges;
 mod fuzz;
 mod home;

@@ -42,8 +42,7 @@ pub const TARGETS: [Target; 7] = [
 const NOON_MS: i64 = 1_772_366_400_000;
 
 fn templates() -> &'static Templates {
-    static TEXTS: OnceLock<Templates> = OnceLock::new();
-    TEXTS.get_or_init(|| Templates::builtin().expect("the built-in texts"))
+    Templates::builtin().expect("the built-in texts")
 }
 
 fn library() -> &'static Arc<Library> {

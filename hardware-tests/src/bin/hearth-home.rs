@@ -67,6 +67,9 @@ fn say(line: &str) {
     }
 }
 
+/// The gateway writes down together, within a tenth of a second, what the broker has acknowledged.
+const AT_REST: Duration = Duration::from_millis(300);
+
 struct Home {
     radio: Radio,
     narrator: Narrator,
@@ -99,10 +102,11 @@ fn run(options: &Options) -> Result<()> {
         for day in 0..7 {
             let end = first.saturating_add(jiff::Span::new().days(day + 1)).at(0, 0, 0, 0);
             while let Some(visit) = next.next_if(|visit| visit.at < end) {
-                home.visit(visit)?;
+                home.visit(visit, &mut week_of)?;
             }
             let midnight = end.to_zoned_datetime(home.zone.clone())?.timestamp().as_millisecond();
-            home.radio.advance(midnight)?;
+            // What the gateway does at midnight belongs to the day, and the week, that begins.
+            home.radio.advance(midnight - 1)?;
             home.listen(&mut week_of)?;
         }
         say(&week_of.line());
@@ -111,15 +115,25 @@ fn run(options: &Options) -> Result<()> {
     if options.keep_running {
         return home.go_on();
     }
+    // The last midnight is lived through as well: who asks the gateway now finds it at rest.
+    let end =
+        options.first_day.saturating_add(jiff::Span::new().weeks(options.weeks)).at(0, 0, 0, 0);
+    home.radio.advance(end.to_zoned_datetime(home.zone.clone())?.timestamp().as_millisecond())?;
+    home.listen(&mut week_of)?;
+    std::thread::sleep(AT_REST);
     home.radio.send(&RadioEvent::Bye {})?;
     Ok(())
 }
 
 impl Home {
     /// A device wakes up, connects, hands over what it has and goes away once that is durable.
-    fn visit(&mut self, visit: &Happening) -> Result<()> {
+    fn visit(&mut self, visit: &Happening, week: &mut WeekOfReadings) -> Result<()> {
         let at = visit.at.to_zoned_datetime(self.zone.clone())?.timestamp().as_millisecond();
         self.radio.advance(at + 20_000)?;
+        // A story of its own is told in the order in which it happens.
+        if visit.what != What::Ordinary {
+            self.listen(week)?;
+        }
         match visit.what {
             What::Low => say("  (Karim feels shaky on the way home and measures)"),
             What::Recovered => say("  (he has eaten, waited, and measures again)"),
@@ -149,21 +163,33 @@ impl Home {
             address: visit.address.to_owned(),
             connection: self.connection,
         })?;
+        if visit.what != What::Ordinary {
+            self.listen(week)?;
+        }
         Ok(())
     }
 
     /// Tells what the broker carried, and lets the nurse do what it asks of her.
     fn listen(&mut self, week: &mut WeekOfReadings) -> Result<()> {
-        for seen in self.narrator.drain()? {
-            week.count(&seen);
-            if let Some(line) = seen.line(&self.zone, &name_of)
-                && self.is_news(&seen)
-            {
-                say(&line);
+        loop {
+            let asked = self.commands;
+            let heard = self.narrator.drain()?;
+            for seen in &heard {
+                week.count(seen);
+                if let Some(line) = seen.line(&self.zone, &name_of)
+                    && self.is_news(seen)
+                {
+                    say(&line);
+                }
             }
-            self.nurse(&seen)?;
+            // She has read all of it before she acts, and what she did is told as well.
+            for seen in &heard {
+                self.nurse(seen)?;
+            }
+            if self.commands == asked {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Whether a message tells something that was not told before.

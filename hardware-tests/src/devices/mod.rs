@@ -28,7 +28,7 @@ impl DeviceTime {
     }
 
     /// Date Time (GATT Specification Supplement): year uint16, month, day, hour, minute, second.
-    fn octets(self) -> [u8; 7] {
+    pub fn octets(self) -> [u8; 7] {
         let [year_low, year_high] = self.0.year().to_le_bytes();
         let part = |value: i8| value.unsigned_abs();
         [

@@ -10,12 +10,13 @@ use hearth_gateway::outreach::templates::Templates;
 use hearth_gateway::path::{OpenError, Path, PathSettings};
 use hearth_gateway::programme::Library;
 use hearth_gateway::store::device::{self, Owner};
+use hearth_gateway::store::outbox_page::Sent;
 use hearth_gateway::store::patient::{self, Patient};
 use hearth_gateway::store::plan::{self, Plan, PlanState};
 use hearth_gateway::store::{MemoryDisk, Queries, Reader, Store, StoreError, Tx};
 use hearth_gateway::uplink::machine::{Action, Event, Machine, MachineSettings};
 use hearth_gateway::uplink::message::{Answer, CONTRACT};
-use hearth_gateway::uplink::source::{Sent, UplinkWrite, UplinkWritten};
+use hearth_gateway::uplink::source::{UplinkWrite, UplinkWritten};
 use hearth_gateway::uplink::{Pace, incoming, source};
 use hearth_shared::time::UnixMillis;
 use jiff::tz::TimeZone;
@@ -74,7 +75,7 @@ pub struct Gateway {
     disk: MemoryDisk,
     settings: PathSettings,
     /// For opening needs.
-    pub templates: Templates,
+    pub templates: &'static Templates,
     /// The process, while it runs.
     pub process: Option<Process>,
     /// Counts processes; what was meant for an earlier one is void.

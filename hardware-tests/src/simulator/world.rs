@@ -7,8 +7,9 @@ use hearth_gateway::clock::Now;
 use hearth_gateway::intake::Outcome;
 use hearth_gateway::path::OpenError;
 use hearth_gateway::store::StoreError;
+use hearth_gateway::store::outbox_page::Fetch;
 use hearth_gateway::uplink::machine::Event as UplinkEvent;
-use hearth_gateway::uplink::source::{Fetch, UplinkWrite};
+use hearth_gateway::uplink::source::UplinkWrite;
 use hearth_shared::time::UnixMillis;
 
 use super::broker::{Broker, Client, Packet};

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 
 use hearth_gateway::path::Path;
-use hearth_gateway::store::{Reader, Store, StoreError, StoreOptions, audit, journal, outbox};
+use hearth_gateway::store::outbox_page::Fetch;
+use hearth_gateway::store::{
+    Reader, Store, StoreError, StoreOptions, audit, device, journal, outbox,
+};
 use hearth_gateway::uplink::message::Lane;
-use hearth_gateway::uplink::source::Fetch;
 use hearth_hardware_tests::simulator::dice::Dice;
 use hearth_hardware_tests::simulator::gateway::{START_MS, household, settings};
 use hearth_hardware_tests::simulator::home;
@@ -69,12 +71,19 @@ fn told(reader: &Reader) -> Result<Told, StoreError> {
         for exported in audit::observations_of(reader, row)? {
             match exported.stored {
                 Ok(stored) => {
+                    // Nobody's is what a damaged decision becomes; somebody else's never.
+                    told.insert(format!("owner {}", stored.seq), exported.patient);
                     let value = format!("{:?}", stored.observation);
                     told.insert(format!("observation {}", stored.seq), Some(value));
                 }
                 Err(seq) => drop(told.insert(format!("observation {seq}"), None)),
             }
         }
+    }
+    for entry in device::all(reader)? {
+        let owners = device::owners(reader, &entry.id)?;
+        let value = (!owners.is_empty()).then(|| format!("{owners:?}"));
+        told.insert(format!("owners of {}", entry.id), value);
     }
     for lane in Lane::ALL {
         let all = Fetch { lane, after: 0, limit: 100_000, replay_to: Some(u64::MAX >> 1) };

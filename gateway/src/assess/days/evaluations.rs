@@ -33,9 +33,17 @@ struct Judged<'a> {
 /// The publisher's state to keep, and the last day that was evaluated.
 type Progress = (Option<Vec<u8>>, Option<i64>);
 
+/// A day judged further ahead than this was judged while the gateway's clock stood ahead; a patient who
+/// travels west steps back by one.
+const AHEAD_DAYS: i64 = 1;
+
 /// Runs every evaluation that is due and has not been issued, oldest first.
 pub(super) fn run(day: &Day<'_>) -> Result<Progress, StoreError> {
-    let kept = (day.plan.publisher.clone(), day.plan.evaluated_day);
+    let mut kept = (day.plan.publisher.clone(), day.plan.evaluated_day);
+    if kept.1.is_some_and(|done| done > day.today + AHEAD_DAYS) {
+        take_back(day)?;
+        kept = (None, None);
+    }
     let mut rules = match rules_of(day.programme, day.plan) {
         Ok(rules) => rules,
         Err(sentence) => {
@@ -49,7 +57,7 @@ pub(super) fn run(day: &Day<'_>) -> Result<Progress, StoreError> {
         day.events.iter().filter_map(|event| i32::try_from(event.day).ok()).collect();
     let due: Vec<DueDay> = due_days(first, &events)
         .take_while(|due| i64::from(due.day) <= day.today)
-        .filter(|due| day.plan.evaluated_day.is_none_or(|done| i64::from(due.day) > done))
+        .filter(|due| kept.1.is_none_or(|done| i64::from(due.day) > done))
         .collect();
     let Some(last) = due.last().map(|due| i64::from(due.day)) else { return Ok(kept) };
     let mut publisher: Publisher =
@@ -66,6 +74,20 @@ pub(super) fn run(day: &Day<'_>) -> Result<Progress, StoreError> {
         issue(day, &rules, &rows, &events, &due, &mut publisher)?;
     }
     Ok((postcard::to_allocvec(&publisher).ok(), Some(last)))
+}
+
+/// Takes back what was judged of days that have not come yet: they are judged again when they do, with
+/// the readings they then have. Verdicts of days gone by stand; the publisher goes through them anew.
+fn take_back(day: &Day<'_>) -> Result<(), StoreError> {
+    for never in verdict::remove_after(day.tx, &day.plan.id, day.today + AHEAD_DAYS)? {
+        outbox::withdraw(day.tx, verdict_id(day, never))?;
+        counter::add(day.tx, "verdicts_taken_back", 1)?;
+    }
+    Ok(())
+}
+
+fn verdict_id(day: &Day<'_>, of: i64) -> uuid::Uuid {
+    id_of(&["verdict", &day.plan.id, &of.to_string()])
 }
 
 fn fetch(
@@ -208,7 +230,7 @@ fn tell(
     });
     let outgoing = outbox::Outgoing {
         lane: Lane::Observations,
-        id: id_of(&["verdict", &day.plan.id, &issued.day.to_string()]),
+        id: verdict_id(day, issued.day),
         patient: Some(day.plan.patient.clone()),
         body,
         created: day.now.wall,

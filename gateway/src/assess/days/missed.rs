@@ -113,7 +113,8 @@ pub(super) fn close(day: &Day<'_>) -> Result<(Option<Vec<u8>>, UnixMillis), Stor
     let outage = now_s - kept.at_s > OUTAGE_S;
     let cause = device_cause(day)?;
     let facts = patient_facts(day.ctx, day.patient);
-    let waking = governor::waking(&facts, day.zone, day.now.wall).map(|(at, _)| at);
+    let waking =
+        governor::waking(&facts, governor::Kind::Nudge, day.zone, day.now.wall).map(|(at, _)| at);
     let weather = NudgeWeather {
         open: waking == Some(day.now.wall),
         device_suspected: cause.is_some() || outage,

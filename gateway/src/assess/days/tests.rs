@@ -12,9 +12,12 @@ use crate::store::attribution::{self, Decision, Method};
 use crate::store::journal::{self, Kind, RowOutcome};
 use crate::store::need::{self, NeedState};
 use crate::store::observation::Observation;
+use crate::store::outbox;
+use crate::store::outbox_page::Fetch;
 use crate::store::prompt::{self, Prompt};
 use crate::store::verdict;
 use crate::store::{device, task};
+use crate::uplink::message::Lane;
 
 /// Day 100 of the worked examples in B8.
 const START: i64 = 20_500;
@@ -115,6 +118,7 @@ fn put(tx: &Tx<'_>, value: Value, now: Now) -> Result<(), StoreError> {
         weak: false,
         reading: Reading { quantity, value: Ok(value), unit, marks: Marks::default(), meal: None },
         ambiguous: false,
+        pressed: false,
         measured: now.wall,
         offset: UtcOffsetMinutes::new(offset).unwrap(),
         clock: ClockTrust::Synchronised,
@@ -241,7 +245,17 @@ fn silence_brings_nudges_on_day_two_and_four_and_a_nurse_on_seven() {
 
 #[test]
 fn a_day_that_ends_at_midnight_brings_its_nudge_in_the_morning_and_staff_read_no_id() {
-    let mut life = Life::new("silent_pressure", &ana());
+    midnight_grace("silent_pressure", &ana());
+}
+
+#[test]
+fn a_patient_without_quiet_hours_is_not_nudged_at_midnight_either() {
+    midnight_grace("silent_pressure_no_quiet", &Patient { quiet_min: None, ..ana() });
+}
+
+#[track_caller]
+fn midnight_grace(name: &str, patient: &Patient) {
+    let mut life = Life::new(name, patient);
     life.home.within(|tx, _| {
         let mut running = plan::get(tx, "plan1")?.unwrap();
         running.programme = "home-blood-pressure-6w".into();
@@ -341,6 +355,34 @@ fn after_a_clock_that_stood_far_ahead_the_days_are_counted_again() {
     life.days(START + 2..START + 4, |_| None);
     let times: Vec<_> = life.prompts().iter().map(local_time).collect();
     assert_eq!(times, [format!("{} 12:00", local::date_of(START + 3))]);
+}
+
+#[test]
+fn after_a_clock_that_stood_ahead_evaluations_go_on_when_it_comes_back() {
+    let days = |life: &mut Life| life.verdicts().iter().map(|v| v.day - START).collect::<Vec<_>>();
+    let mut life = Life::new("evaluated_ahead", &ana());
+    life.days(START - 14..START + 30, unchanged);
+    let before = life.verdicts();
+    assert_eq!(days(&mut life), [21, 28]);
+    life.now = at(START + 300, 600);
+    let now = life.now;
+    life.home.within(|tx, ctx| daily(tx, ctx, now));
+    assert_eq!(life.verdicts().len(), 10, "judged through to the last");
+    // Somebody set it right; what was told of days to come is taken back, what came before stands.
+    life.now = at(START + 30, 600);
+    life.tick_until(at(START + 30, 700));
+    assert_eq!(life.verdicts(), before);
+    let told = life.home.within(|tx, _| {
+        let lane = Lane::Observations;
+        outbox::page(tx, &Fetch { lane, after: 0, limit: 100, replay_to: Some(100) })
+    });
+    let gone: Vec<bool> =
+        told.rows.iter().filter(|row| row.kind == "verdict").map(|row| row.tombstone).collect();
+    assert_eq!(gone.len(), 10);
+    assert_eq!(gone.iter().filter(|gone| **gone).count(), 8);
+    life.days(START + 31..START + 44, unchanged);
+    assert_eq!(days(&mut life), [21, 28, 35, 42]);
+    assert_eq!(life.verdicts()[3].verdict, "NotImproving");
 }
 
 #[test]

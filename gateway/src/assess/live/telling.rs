@@ -6,13 +6,12 @@ use hearth_shared::assess::alerts::{
 };
 use hearth_shared::time::UnixMillis;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::{Case, PatientNotice, RULES_VERSION};
-use crate::assess::wording;
+use crate::assess::wording::{self, Subject};
 use crate::intake::identity::{alert_id, notice_id};
 use crate::outreach::local;
-use crate::store::observation::{self, Observation};
+use crate::store::observation;
 use crate::store::outbox::{self, Outgoing};
 use crate::store::{StoreError, Tx, alert};
 use crate::uplink::message::{self, Body, Lane};
@@ -96,27 +95,33 @@ pub(super) fn notification(
     out: &mut Vec<PatientNotice>,
 ) -> Result<(), StoreError> {
     // A timer speaks of the reading that raised its alert.
-    let stored = match (case, n.rule) {
-        (None, Source::Rule(rule)) => match alert::open(tx, patient, rule.as_str())? {
-            Some(alert::Alert { observation_seq: Some(seq), .. }) => {
-                match observation::get(tx, seq) {
-                    Ok(stored) => stored,
-                    Err(StoreError::Row { .. }) => None,
-                    Err(error) => return Err(error),
-                }
-            }
-            _ => None,
-        },
+    let open = match (case, n.rule) {
+        (None, Source::Rule(rule)) => alert::open(tx, patient, rule.as_str())?,
         _ => None,
     };
+    let stored = match open.as_ref().and_then(|alert| alert.observation_seq) {
+        Some(seq) => match observation::get(tx, seq) {
+            Ok(stored) => stored,
+            Err(StoreError::Row { .. }) => None,
+            Err(error) => return Err(error),
+        },
+        None => None,
+    };
     let about = case.map(|c| c.observation).or(stored.as_ref().map(|s| &s.observation));
+    let unanswered = open.as_ref().is_some_and(is_by_silence);
     if n.to == Recipient::Patient {
         let observation = about.map(|o| o.id);
         out.push(PatientNotice { patient: patient.to_owned(), notification: *n, observation });
         return Ok(());
     }
     let at = UnixMillis::from_seconds(i64::from(n.t));
-    tell(tx, Some(patient), n, about.map(|o| (o, o.id)), limits, at)
+    tell(tx, Some(patient), n, Subject { reading: about, unanswered }, limits, at)
+}
+
+/// Whether the last thing that happened to an alert is that no repeat measurement came.
+fn is_by_silence(alert: &alert::Alert) -> bool {
+    let last = alert.history.last().and_then(|change| change.get("reason")?.as_str());
+    last == Some(Reason::Silence.as_str())
 }
 
 /// A message to staff or hub. Without a patient where nobody has claimed the reading.
@@ -124,14 +129,14 @@ pub(super) fn tell(
     tx: &Tx<'_>,
     patient: Option<&str>,
     n: &Notification,
-    about: Option<(&Observation, Uuid)>,
+    subject: Subject<'_>,
     limits: &Limits,
     created: UnixMillis,
 ) -> Result<(), StoreError> {
     let at = UnixMillis::from_seconds(i64::from(n.t));
     let step = n.step.map_or_else(String::new, |s| s.to_string());
     let (to, rule, kind) = (n.to.as_str(), n.rule.as_str(), n.kind.as_str());
-    let id = about.map(|(_, id)| id);
+    let id = subject.reading.map(|o| o.id);
     let words = [patient.unwrap_or(""), to, rule, n.level.as_str(), kind, &step];
     let body = Body::Notice(message::Notice {
         to: to.to_owned(),
@@ -145,7 +150,7 @@ pub(super) fn tell(
             .deferred_until
             .and_then(|until_s| i64::try_from(until_s).ok())
             .map(|until_s| local::rfc3339(UnixMillis::from_seconds(until_s))),
-        reason: wording::reason(n, about.map(|(o, _)| o), limits),
+        reason: wording::reason(n, subject, limits),
         observation: id,
     });
     let message = Outgoing {

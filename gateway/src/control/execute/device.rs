@@ -8,10 +8,12 @@ use super::{
     Doing, Failure, Said, check_id, id_result, invalid, moment_or_day, one_of, patient, refuse,
     said, unknown,
 };
+use crate::config::looks_like_a_name;
 use crate::control::command::{DeviceAssign, DeviceSettings};
 use crate::outreach::zone_of;
 use crate::store::Tx;
 use crate::store::device::{self, Device};
+use crate::store::radio;
 
 /// Kinds of devices the gateway can decode.
 pub(super) const KINDS: [&str; 8] = [
@@ -27,6 +29,9 @@ pub(super) const KINDS: [&str; 8] = [
 
 /// A device that is silent for longer than this is never expected to speak.
 const INTERVAL_S_MAX: u32 = 366 * 86_400;
+
+/// Letters of what people call a device.
+const ALIAS_MAX: usize = 40;
 
 fn known(tx: &Tx<'_>, id: &str) -> Result<Device, Failure> {
     if let Some(device) = device::get(tx, id)? {
@@ -54,7 +59,7 @@ pub(super) fn add(doing: &Doing<'_>, settings: &DeviceSettings) -> Result<Said, 
     };
     let mut device = Device::new(settings.id.clone(), kind.clone(), doing.now.wall);
     change(doing.tx, &mut device, settings)?;
-    device::put(doing.tx, &device)?;
+    put(doing.tx, &device, settings)?;
     let mut said = said(format!("The device {} is listed.", device.id), id_result(&device.id));
     said.remarks.push("Nobody owns it yet: its readings wait to be claimed.".to_owned());
     Ok(said)
@@ -63,16 +68,33 @@ pub(super) fn add(doing: &Doing<'_>, settings: &DeviceSettings) -> Result<Said, 
 pub(super) fn edit(doing: &Doing<'_>, settings: &DeviceSettings) -> Result<Said, Failure> {
     let mut device = in_use(doing.tx, &settings.id)?;
     change(doing.tx, &mut device, settings)?;
-    device::put(doing.tx, &device)?;
+    put(doing.tx, &device, settings)?;
     let sentence = format!("The settings of the device {} are changed.", device.id);
     Ok(said(sentence, id_result(&device.id)))
 }
 
+fn put(tx: &Tx<'_>, device: &Device, settings: &DeviceSettings) -> Result<(), Failure> {
+    device::put(tx, device)?;
+    if let Some(profile) = &settings.profile {
+        radio::set_profile(tx, &device.id, profile)?;
+    }
+    Ok(())
+}
+
 fn change(tx: &Tx<'_>, device: &mut Device, settings: &DeviceSettings) -> Result<(), Failure> {
     fields(device, settings)?;
+    if let Some(alias) = &device.alias {
+        nobodys_name(tx, alias)?;
+    }
     if let Some(address) = &device.address
-        && let Some(other) = device::by_address(tx, address)?.filter(|d| d.id != device.id)
+        && let Some(mut other) = device::by_address(tx, address)?.filter(|d| d.id != device.id)
     {
+        if other.retired.is_some() {
+            // The same device comes back under another id; the history stays with the old one.
+            other.address = None;
+            device::put(tx, &other)?;
+            return Ok(());
+        }
         let sentence = format!("The address {address} belongs to the device {}.", other.id);
         return Err(refuse("exists", sentence));
     }
@@ -88,7 +110,20 @@ pub(super) fn check(settings: &DeviceSettings) -> Result<(), Failure> {
 
 fn fields(device: &mut Device, settings: &DeviceSettings) -> Result<(), Failure> {
     if let Some(kind) = &settings.kind {
+        // The word of the model files for the same thing.
+        let kind = if kind == "glucose_sensor" { "continuous_glucose_monitor" } else { kind };
         device.kind = one_of("The kind of device", kind, &KINDS)?.to_owned();
+    }
+    if let Some(alias) = &settings.alias {
+        device.alias = check_alias(alias)?;
+    }
+    if let Some(profile) = &settings.profile {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if profile.is_empty() || profile.len() > 64 || !profile.bytes().all(plain) {
+            return Err(invalid(format!(
+                "The id of a model profile has small letters, digits and `-`; {profile:?} does not fit."
+            )));
+        }
     }
     if let Some(model) = &settings.model {
         device.model = Some(model.clone());
@@ -106,6 +141,43 @@ fn fields(device: &mut Device, settings: &DeviceSettings) -> Result<(), Failure>
             return Err(invalid(sentence));
         }
         device.expected_interval_s = Some(interval_s);
+    }
+    Ok(())
+}
+
+/// What people may call a device; `None`: nothing.
+fn check_alias(alias: &str) -> Result<Option<String>, Failure> {
+    let alias = alias.trim();
+    if alias.chars().count() > ALIAS_MAX || alias.chars().any(char::is_control) {
+        return Err(invalid(format!(
+            "What a device is called has {ALIAS_MAX} letters at most, for example: blue cuff."
+        )));
+    }
+    if looks_like_a_name(alias) {
+        return Err(refuse(
+            "name_as_alias",
+            format!(
+                "{alias:?} looks like a person's name; say what it is, for example: blue cuff."
+            ),
+        ));
+    }
+    Ok((!alias.is_empty()).then(|| alias.to_owned()))
+}
+
+/// A device is not called like somebody who is listed here.
+fn nobodys_name(tx: &Tx<'_>, alias: &str) -> Result<(), Failure> {
+    let words = |text: &str| -> Vec<String> {
+        let letters = |c: char| !c.is_alphanumeric();
+        text.split(letters).filter(|w| w.chars().count() > 2).map(str::to_lowercase).collect()
+    };
+    let called = words(alias);
+    for patient in crate::store::patient::list(tx)? {
+        let name = crate::store::patient::person(tx, &patient.id)?.name.unwrap_or_default();
+        if words(&name).iter().any(|word| called.contains(word)) {
+            let sentence =
+                "That is a patient's name; say what the device is, for example: blue cuff.";
+            return Err(refuse("name_as_alias", sentence));
+        }
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::{
     moment_or_day, one_of, parse_day, parse_moment, refuse, said, unknown,
 };
 use crate::control::command::{Mute, PatientSettings, Pause, Symptom, nearest};
+use crate::outreach::governor;
 use crate::outreach::templates::Templates;
 use crate::outreach::{self, answer, local, zone_of};
 use crate::store::patient::{self, Patient, Person};
@@ -23,9 +24,6 @@ const MUTE_S_MAX: i64 = 31 * 86_400;
 
 /// Nobody is helped by more prompts a day than this.
 const DAILY_CAP_MAX: u8 = 10;
-
-/// Default quiet hours, 22:00 to 07:00 (`clinical-rules` A11).
-const QUIET_MIN: (u16, u16) = (1320, 420);
 
 /// The patient, or who was perhaps meant.
 pub(super) fn known(tx: &Tx<'_>, id: &str) -> Result<Patient, Failure> {
@@ -109,7 +107,7 @@ fn blank(id: &str, start: UnixMillis) -> Patient {
         language: None,
         monitoring: true,
         prompts: None,
-        quiet_min: Some(QUIET_MIN),
+        quiet_min: Some(governor::QUIET_MIN),
         start,
         limits: Map::new(),
         mutes: Vec::new(),

@@ -3,9 +3,9 @@ use super::*;
 use crate::outreach::tests::{PROGRAMME, now_at, with_context};
 use crate::store::journal::{self, Kind, RowOutcome};
 use crate::store::outbox;
+use crate::store::outbox_page::Fetch;
 use crate::store::{Store, patient as patients, task};
 use crate::uplink::message::Lane;
-use crate::uplink::source::Fetch;
 
 /// Takes everything and remembers it.
 #[derive(Default)]
@@ -88,6 +88,8 @@ fn each_id_is_executed_once_and_answered_the_same() {
     assert_eq!(desk.send(&add, Origin::Mqtt), first);
     assert_eq!(desk.heard.0, [("p1".to_owned(), LiveEvent::Settings)]);
     desk.refused("patient_add", ANA, "listed already");
+    let counted = desk.store.transaction(|tx| crate::store::command::counts(tx)).unwrap();
+    assert_eq!((counted.done, counted.refused), (1, 1), "a repetition counts once");
 }
 
 #[test]
@@ -140,6 +142,13 @@ fn what_cannot_be_is_refused_with_a_plain_sentence() {
         r#"{"id":"x","patient":"p1","programme":"fasting-glucose6w"}"#,
         "fasting-glucose-6w?",
     );
+    for start in ["9999-12-31", "1970-01-01"] {
+        desk.refused(
+            "plan_assign",
+            &format!(r#"{{"id":"x","patient":"p1","programme":"{PROGRAMME}","start":"{start}"}}"#),
+            &format!("The start {start} is more than a year away"),
+        );
+    }
     desk.refused("alert_acknowledge", r#"{"patient":"p1","rule":"g1","by":"staff"}"#, "G1?");
     desk.refused("need_book", r#"{"id":"n1"}"#, "UUIDs");
 }
@@ -338,4 +347,48 @@ fn a_pause_or_the_end_of_a_plan_takes_its_nudges_back() {
         let page = desk.store.transaction(|tx| outbox::page(tx, &fetch)).unwrap();
         assert!(page.rows.iter().any(|row| row.kind == "prompt" && row.tombstone), "{name}");
     }
+}
+
+#[test]
+fn a_device_is_called_what_it_is_and_nobodys_name() {
+    let mut desk = Desk::new("alias");
+    desk.done("patient_add", r#"{"id":"p1","name":"Ana Ruiz"}"#);
+    desk.done("device_add", r#"{"id":"cuff-1","kind":"blood_pressure_cuff"}"#);
+    desk.done("device_edit", r#"{"id":"cuff-1","alias":" blue cuff ","profile":"example-one"}"#);
+    let row = desk
+        .store
+        .transaction(|tx| {
+            crate::store::listing::show(tx, crate::control::query::Listing::Devices, "cuff-1")
+        })
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (row["alias"].as_str(), row["profile"].as_str()),
+        (Some("blue cuff"), Some("example-one"))
+    );
+    desk.refused(
+        "device_edit",
+        r#"{"id":"cuff-1","alias":"Anna Schmidt"}"#,
+        "looks like a person's name",
+    );
+    desk.refused("device_edit", r#"{"id":"cuff-1","alias":"cuff of ruiz"}"#, "is a patient's name");
+    desk.refused("device_edit", r#"{"id":"cuff-1","profile":"Example One"}"#, "does not fit");
+    desk.done("device_edit", r#"{"id":"cuff-1","alias":"","kind":"glucose_sensor"}"#);
+    let device =
+        desk.store.transaction(|tx| crate::store::device::get(tx, "cuff-1")).unwrap().unwrap();
+    assert_eq!((device.alias, device.kind.as_str()), (None, "continuous_glucose_monitor"));
+}
+
+#[test]
+fn a_retired_device_gives_its_address_up_and_one_in_use_does_not() {
+    let mut desk = Desk::new("address");
+    let add = |id: &str| {
+        format!(r#"{{"id":"{id}","kind":"weight_scale","address":"c0:ff:ee:00:00:01"}}"#)
+    };
+    desk.done("device_add", &add("scale-1"));
+    desk.refused("device_add", &add("scale-2"), "belongs to the device scale-1");
+    desk.done("device_close", r#"{"id":"scale-1"}"#);
+    desk.done("device_add", &add("scale-2"));
+    let at = |tx: &Tx<'_>| crate::store::radio::briefing(tx, "C0:FF:EE:00:00:01");
+    assert_eq!(desk.store.transaction(at).unwrap().unwrap().device, "scale-2");
 }

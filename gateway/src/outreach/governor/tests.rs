@@ -54,6 +54,23 @@ fn a_good_hour_in_the_patients_zone_is_waited_for() {
 }
 
 #[test]
+fn without_quiet_hours_a_nudge_keeps_to_the_usual_ones_and_nothing_else_does() {
+    let until = local::parse_moment("2026-03-03T06:00:00Z").unwrap();
+    for quiet_min in [None, Some((0, 0))] {
+        let facts = Facts { quiet_min, ..facts() };
+        let midnight = "2026-03-02T23:00:00Z";
+        check(&facts, Kind::Nudge, midnight, Ruling::Defer(until, Wait::QuietHours));
+        check(&facts, Kind::Nudge, "2026-03-03T06:00:00Z", Ruling::Send);
+        for kind in [Kind::Notice(Level::U), Kind::MeasureAgain(Level::U), Kind::Care] {
+            check(&facts, kind, midnight, Ruling::Send);
+        }
+    }
+    // Quiet hours of one's own are the only ones.
+    let facts = Facts { quiet_min: Some((600, 720)), ..facts() };
+    check(&facts, Kind::Nudge, "2026-03-02T23:00:00Z", Ruling::Send);
+}
+
+#[test]
 fn the_hour_that_comes_twice_is_quiet_twice() {
     let mut facts = facts();
     facts.quiet_min = Some((60, 150));

@@ -94,7 +94,7 @@ fn round_step(rough: f64) -> f64 {
 pub(super) fn draw(out: &mut String, patient: &ReplayedPatient, course: &Course, id: &str) {
     let scale = Scale::of(patient, course);
     let [bare, with_lanes] = HEIGHT;
-    let marked = !patient.alerts.is_empty() || !asked(patient).is_empty();
+    let marked = !patient.alerts.is_empty() || patient.asked(course).next().is_some();
     let height = if marked { with_lanes } else { bare };
     let _ = write!(
         out,
@@ -107,7 +107,7 @@ pub(super) fn draw(out: &mut String, patient: &ReplayedPatient, course: &Course,
     axes(out, course, &scale);
     readings(out, course, &scale);
     events(out, course, &scale);
-    lanes(out, patient, &scale);
+    lanes(out, patient, course, &scale);
     out.push_str("</svg>");
 }
 
@@ -352,7 +352,7 @@ fn events(out: &mut String, course: &Course, scale: &Scale) {
     }
 }
 
-fn lanes(out: &mut String, patient: &ReplayedPatient, scale: &Scale) {
+fn lanes(out: &mut String, patient: &ReplayedPatient, course: &Course, scale: &Scale) {
     let label = |out: &mut String, y: f64, text: &str| {
         let x = LEFT - 8.0;
         let y = y + 4.0;
@@ -369,7 +369,7 @@ fn lanes(out: &mut String, patient: &ReplayedPatient, scale: &Scale) {
         let say = |a: &&AlertMark| format!("{} {} {}", moment(a.local_s), a.rule, a.level.word());
         mark(out, &marks, scale, ALERT_LANE, shape(worst), worst.letter(), &say, |a| a.local_s);
     }
-    let asked = asked(patient);
+    let asked: Vec<PromptMark> = patient.asked(course).cloned().collect();
     if !asked.is_empty() {
         label(out, PROMPT_LANE, "prompts");
     }
@@ -383,11 +383,6 @@ fn lanes(out: &mut String, patient: &ReplayedPatient, scale: &Scale) {
         let say = |p: &&PromptMark| format!("{}: {}", moment(p.local_s), p.word());
         mark(out, &marks, scale, PROMPT_LANE, "P", letter, &say, |p| p.local_s);
     }
-}
-
-/// Prompts of programmes while the recording lasted.
-fn asked(patient: &ReplayedPatient) -> Vec<PromptMark> {
-    patient.prompts.iter().filter(|p| !p.of_alert() && !p.after_record).cloned().collect()
 }
 
 fn shape(level: Level) -> &'static str {

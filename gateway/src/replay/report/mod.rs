@@ -208,7 +208,7 @@ fn section_of(out: &mut String, patient: &ReplayedPatient, anchor: &str) {
         }
         legend(out, patient, course);
         out.push_str("</figure>\n");
-        told(out, patient);
+        told(out, patient, course);
         tables(out, patient, course);
         out.push_str("</section>\n");
     }
@@ -321,7 +321,7 @@ fn legend(out: &mut String, patient: &ReplayedPatient, course: &Course) {
     if alerted(Level::Advisory) {
         item("<circle class=\"mark-A\" cx=\"14\" cy=\"8\" r=\"7\"/>", "advisory alert");
     }
-    if patient.prompts_sent() > 0 {
+    if patient.asked(course).next().is_some() {
         item(
             "<rect class=\"mark-P\" x=\"6\" y=\"1\" width=\"16\" height=\"14\" rx=\"4\"/>",
             "prompt (V visit, M measure more, N nudge)",
@@ -337,12 +337,11 @@ fn legend(out: &mut String, patient: &ReplayedPatient, course: &Course) {
 }
 
 /// What would have been asked of the person and of the team.
-fn told(out: &mut String, patient: &ReplayedPatient) {
-    let prompts: Vec<_> =
-        patient.prompts.iter().filter(|p| !p.of_alert() && !p.after_record).collect();
+fn told(out: &mut String, patient: &ReplayedPatient, course: &Course) {
+    let prompts: Vec<_> = patient.asked(course).collect();
     let tasks: Vec<_> = patient.tasks.iter().filter(|t| !t.after_record).collect();
     // What was found on the days after the last record still says what would have come of it.
-    let visit = |p: &PromptMark| p.after_record && p.kind == "follow_up_visit";
+    let visit = |p: &PromptMark| p.after_record && p.kind == "follow_up_visit" && p.is_of(course);
     if patient.prompts.iter().any(visit) {
         out.push_str(
             "<p class=\"small\">The record ends just before a follow-up visit would have been asked \

@@ -58,6 +58,7 @@ fn person(subject: &str, fall: f64, verdict: &str, reason: Option<&str>) -> Repl
         local_s: i64::from(first + day) * DAY + 9 * 3600,
         kind: kind.to_owned(),
         text: String::new(),
+        programme: Some("fasting-glucose-6w".to_owned()),
         after_record: false,
     };
     ReplayedPatient {
@@ -142,6 +143,24 @@ fn the_page_says_the_verdict_in_words_and_draws_every_mark() {
     ] {
         assert!(page.contains(needed), "{needed} is missing");
     }
+}
+
+#[test]
+fn a_prompt_stands_under_the_chart_of_its_programme_only() {
+    let mut both = person("patient 1", 0.0, "NotImproving", None);
+    let mut weight = both.courses[0].clone();
+    weight.programme = "weight-loss-24w".to_owned();
+    both.courses.push(weight);
+    both.prompts[0].text = "Your glucose, please.".to_owned();
+    both.prompts[1].text = "Please book a visit about your weight.".to_owned();
+    both.prompts[1].programme = Some("weight-loss-24w".to_owned());
+    let page = page(&[both]);
+    let sections: Vec<&str> = page.split("<section").skip(1).collect();
+    let [glucose, weight] = sections[..] else { panic!("{} sections", sections.len()) };
+    assert!(glucose.contains("Your glucose, please.") && !glucose.contains("about your weight"));
+    assert!(weight.contains("about your weight") && !weight.contains("Your glucose, please."));
+    assert!(glucose.contains(": friendly nudge") && !glucose.contains(": book a follow-up visit"));
+    assert!(weight.contains(": book a follow-up visit") && !weight.contains(": friendly nudge"));
 }
 
 #[test]

@@ -196,10 +196,9 @@ impl World<'_> {
         let day = self.true_ms() / 86_400_000;
         self.say(format_args!("{patient} needs {kind}"));
         let Some(gateway) = &mut self.gateway else { return Ok(()) };
-        let (settings, templates) = (gateway.settings().clone(), gateway.templates.clone());
+        let (settings, templates) = (gateway.settings().clone(), gateway.templates);
         let Some(process) = &mut gateway.process else { return Ok(()) };
-        let context =
-            Context { gateway: ID, templates: &templates, programmes: &settings.programmes };
+        let context = Context { gateway: ID, templates, programmes: &settings.programmes };
         let plan = format!("plan-{patient}");
         let reason = "The average has not come down.";
         let short = std::collections::BTreeMap::new();

@@ -1,9 +1,10 @@
 //! The wires between gateway, broker and consumer, and what the uplink wants done.
 
 use hearth_gateway::store::StoreError;
+use hearth_gateway::store::outbox_page::{Fetch, Form};
 use hearth_gateway::uplink::machine::{Action, Event as UplinkEvent, ServerLimits};
 use hearth_gateway::uplink::reason::Fault;
-use hearth_gateway::uplink::source::{Fetch, Form, OutboxSource, UplinkWrite, UplinkWritten};
+use hearth_gateway::uplink::source::{OutboxSource, UplinkWrite, UplinkWritten};
 use hearth_shared::time::UnixMillis;
 
 use super::{Client, Event, Packet, Planted, Step, World, store};
