@@ -209,8 +209,9 @@ impl Generic {
         read.into_iter().chain(self.clock.set.map(Task::SetClock)).collect()
     }
 
+    /// A code that somebody gave is used, whatever the profile says of users.
     fn asks_users(&self) -> bool {
-        self.profile.users.consent && self.offers.contains_key(&users::CONTROL)
+        self.offers.contains_key(&users::CONTROL)
     }
 
     fn user_tasks(&self) -> Vec<Task> {
