@@ -3,6 +3,7 @@
 One JSON line in, one JSON line out, per connection:
   {"run": "COMMAND", "timeout_s": 60}  ->  {"status": 0, "output": "..."}   (status 124 after the time: it was killed)
   {"quit": true}                       ->  {}   and the guest ends
+It also relays connections: from port 20000 + N to port N of the guest's loopback, for each N in $RADIO_RELAYED.
 """
 
 import asyncio
@@ -32,7 +33,32 @@ async def run(command, timeout_s):
     return {"status": status, "output": output.decode(errors="replace")}
 
 
+async def copy(reader, writer):
+    try:
+        while part := await reader.read(65536):
+            writer.write(part)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+
+
+async def relay(port):
+    async def serve(reader, writer):
+        try:
+            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:  # Nobody listens yet: the other side sees the connection end.
+            writer.close()
+            return
+        await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
+
+    await asyncio.start_server(serve, "0.0.0.0", port + 20000)
+
+
 async def main():
+    for port in os.environ.get("RADIO_RELAYED", "").split():
+        await relay(int(port))
     quitting = asyncio.Event()
 
     async def serve(reader, writer):

@@ -5,6 +5,7 @@
 //! each scenario finds the bonds that the ones before it made. `HEARTH_RADIO_ONLY=pair,cuff` leaves the others out.
 
 mod devices;
+mod gateway;
 mod peer;
 
 use std::time::Instant;
@@ -14,17 +15,20 @@ use hearth_hardware_tests::virtual_radio::{self, VirtualRadio};
 /// A scenario: its name, and what it shows. `Err` tells what was not as it should be.
 type Scenario = (&'static str, fn(&VirtualRadio) -> anyhow::Result<()>);
 
-const SCENARIOS: [Scenario; 11] = [
+const SCENARIOS: [Scenario; 14] = [
     ("scan", devices::a_device_shows_itself_only_when_it_has_something_to_say),
     ("pair", devices::a_meter_pairs_by_its_passkey_and_only_in_pairing_mode),
     ("records", devices::every_record_of_a_meter_arrives_and_only_new_ones_are_asked_for),
     ("vanish", devices::a_transfer_that_broke_off_is_completed_later),
+    ("silent", devices::a_device_that_does_not_answer_costs_its_own_connection_only),
+    ("together", devices::two_meters_are_read_at_the_same_time),
     ("cuff", devices::a_cuff_forgets_what_was_confirmed_and_nothing_else),
     ("scale", devices::a_scale_tells_each_person_after_consent_only),
     ("oximeter", devices::an_oximeter_pairs_by_comparison),
     ("damaged", devices::damaged_and_oversize_values_arrive_as_they_are),
     ("daemon", devices::a_bond_survives_the_death_of_bluetoothd),
     ("twin", devices::a_hostile_twin_talks_before_it_is_asked),
+    ("gateway", gateway::a_gateway_runs_in_the_guest_and_its_broker_is_reached_from_here),
     ("lost", devices::a_lost_bond_is_refused_and_made_anew),
 ];
 
@@ -36,7 +40,7 @@ fn devices_on_the_air() -> anyhow::Result<()> {
     }
     let only = std::env::var("HEARTH_RADIO_ONLY").unwrap_or_default();
     let only: Vec<&str> = only.split(',').filter(|it| !it.is_empty()).collect();
-    let radio = VirtualRadio::start(&[])?;
+    let radio = VirtualRadio::start(&[gateway::BROKER_PORT])?;
     eprintln!("radio: up in {:.1} s", radio.started_in.as_secs_f32());
     let mut failed = Vec::new();
     for (name, scenario) in SCENARIOS {

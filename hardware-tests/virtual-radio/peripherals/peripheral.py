@@ -102,7 +102,7 @@ class Peripheral:
         self.air, self.name = air, name
         self.settings = {
             "address_type": "public", "secure": True, "pairing_mode_only": True, "passkey": None, "confirm": "yes",
-            "advertise_s": 180, "interval_ms": 100, "pace_ms": 8, "battery": 87, "serial": "12345678",
+            "advertise_s": 180, "interval_ms": 100, "pace_ms": 4, "battery": 87, "serial": "12345678",
             "unasked": [], "ends_link": False, "end_after_s": 1.0, "time": "current_time", "advertised_name": None,
         } | self.defaults() | (settings or {})
         public = self.settings["address_type"] == "public"
@@ -124,7 +124,7 @@ class Peripheral:
         self.delivered = False  # Whether this connection has seen a complete transfer.
         self.vanishing = None  # Values still to send before the battery falls out.
         self.sent = 0
-        self.events, self.first_event, self.news = [], 0, asyncio.Condition()
+        self.events, self.first_event, self.waiting = [], 0, set()
         self.by_uuid = {}
         for service in self.all_services():
             self.device.add_service(service)
@@ -219,25 +219,28 @@ class Peripheral:
         if event not in ("sent", "confirmed"):
             print(f"{entry['at']:.3f} {self.name}: {event} {more or ''}", flush=True)
 
-        async def tell():
-            async with self.news:
-                self.news.notify_all()
-
-        asyncio.get_running_loop().create_task(tell())
+        for waiting in self.waiting:
+            waiting.set()
 
     def events_since(self, since, kind=None):
-        return [it for it in self.events if it["number"] >= since and kind in (None, it["event"])]
+        return [it for it in self.events[max(0, since - self.first_event):] if kind in (None, it["event"])]
 
     async def wait_for(self, kind, since, count, timeout_s):
-        async def enough():
-            async with self.news:
-                await self.news.wait_for(lambda: len(self.events_since(since, kind)) >= count)
+        news = asyncio.Event()
 
+        async def enough():
+            while len(self.events_since(since, kind)) < count:
+                news.clear()
+                await news.wait()
+
+        self.waiting.add(news)
         try:
             await asyncio.wait_for(enough(), timeout_s)
         except TimeoutError:
             seen = [it["event"] for it in self.events_since(since)][-20:]
             raise ValueError(f"no {count} times {kind!r} within {timeout_s} s; since then: {seen}") from None
+        finally:
+            self.waiting.discard(news)
         return self.events_since(since, kind)
 
     # ---- the radio
