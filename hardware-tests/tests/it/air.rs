@@ -34,6 +34,7 @@ fn lost_links_and_sudden_deaths_lose_only_what_was_confirmed_for_us() {
     }
     println!("{sum:?}");
     assert!(sum.crashes > 50 && sum.lost_links > 100, "{sum:?}");
-    // The window is some milliseconds wide.
-    assert!(sum.lost_in_window * 20 < sum.crashes, "{sum:?}");
+    // Death was aimed at the milliseconds between BlueZ's confirmation and our commit: what a device has
+    // forgotten by then is lost, and nothing else is (`live` fails for that).
+    assert!(sum.lost_in_window > 0 && sum.lost_in_window < sum.crashes, "{sum:?}");
 }
