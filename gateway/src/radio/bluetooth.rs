@@ -38,6 +38,8 @@ const TICK_EVERY: Duration = Duration::from_millis(250);
 const OPEN_AGAIN: Duration = Duration::from_secs(1);
 /// How often the roster is read again after something was committed.
 const ROSTER_EVERY_MS: i64 = 1_000;
+/// How often a device that holds more than is here is asked for everything.
+const READ_WHOLE_EVERY_MS: i64 = 24 * 3_600_000;
 /// How long `hear` waits for news.
 const HEAR_WITHIN_MS: i64 = 2_000;
 
@@ -90,6 +92,8 @@ impl Bluetooth {
             sessions: BTreeMap::new(),
             enrol: None,
             hearing: Vec::new(),
+            unbonding: Vec::new(),
+            read_whole: BTreeMap::new(),
             connection: 0,
             opening: false,
             open_at: 0,
@@ -148,6 +152,9 @@ struct Desk {
     sessions: BTreeMap<Address, Facts>,
     enrol: Option<Enrol>,
     hearing: Vec<Hearing>,
+    unbonding: Vec<(Address, oneshot::Sender<RadioAnswer>)>,
+    /// When a device was last asked for everything because something was missing.
+    read_whole: BTreeMap<Address, i64>,
     connection: u32,
     opening: bool,
     open_at: i64,
@@ -184,6 +191,7 @@ impl Desk {
             }
             Told::Scanning(result) => self.event(Event::Scanning(result)).await?,
             Told::Paired(result) => self.paired(result).await?,
+            Told::Unbonded(address, done) => self.unbonded(address, done).await?,
             Told::Fault(fault) => self.down(fault).await?,
             Told::Central(event) => self.central(event).await?,
             Told::Pairing(event) => self.pairing(event).await?,
@@ -301,7 +309,12 @@ impl Desk {
     async fn open(&mut self, address: Address, register: Option<u16>, in_enrolment: bool) {
         self.connection += 1;
         let now = self.now();
+        let now_ms = self.now_ms();
         let entry = self.entries.get(&address);
+        // It holds more than is here although it was read to the end: its numbering has been renewed
+        // unnoticed, or somebody lost a row. What is here already costs no message.
+        let whole = entry.is_some_and(|entry| entry.lacks)
+            && self.read_whole.get(&address).is_none_or(|at| now_ms - at >= READ_WHOLE_EVERY_MS);
         let profile = entry.and_then(|e| e.briefing.profile.as_deref());
         let Some(profile) = self.profile(profile, address) else {
             // The watch opens nothing that cannot be spoken with.
@@ -309,7 +322,7 @@ impl Desk {
             return;
         };
         let briefing = Briefing {
-            cursor: entry.and_then(|e| e.briefing.cursor),
+            cursor: entry.and_then(|e| e.briefing.cursor).filter(|_| !whole),
             cursor_base_s: entry.and_then(|e| e.cursor_base_s),
             consents: entry.map(|e| e.briefing.consents.clone()).unwrap_or_default(),
             register,
@@ -327,6 +340,9 @@ impl Desk {
             driver: drivers::for_profile(profile, briefing),
         };
         self.sessions.insert(address, Facts { note, in_enrolment });
+        if whole {
+            self.read_whole.insert(address, now_ms);
+        }
         self.order(Order::Session(Box::new(plan))).await;
     }
 
@@ -590,7 +606,11 @@ impl Desk {
                 return Ok(());
             }
             RadioRequest::Unbond { address } => match address.parse::<Address>() {
-                Ok(address) => self.unbond(address).await?,
+                Ok(address) => {
+                    self.order(Order::Unbond(address)).await;
+                    self.unbonding.push((address, reply));
+                    return Ok(());
+                }
                 Err(error) => RadioAnswer::Refused {
                     code: "no_address".to_owned(),
                     sentence: error.to_string(),
@@ -652,21 +672,28 @@ impl Desk {
         Ok(RadioAnswer::Done)
     }
 
-    async fn unbond(&mut self, address: Address) -> Result<RadioAnswer, WriteError> {
-        let (reply, done) = oneshot::channel();
-        self.order(Order::Unbond(address, reply)).await;
-        let answer = match done.await {
-            Ok(Ok(())) => RadioAnswer::Done,
-            Ok(Err(fault)) => return Ok(refused(&fault)),
-            Err(_) => return Ok(refused(&Fault::NoDaemon)),
-        };
-        if let Some(entry) = self.entries.get(&address) {
-            let note = BondNote { bonded: Some(false), ..BondNote::default() };
-            let device = entry.briefing.device.clone();
-            records::bond(&self.writer, device, note, self.now().wall).await?;
+    async fn unbonded(
+        &mut self,
+        address: Address,
+        done: Result<(), Fault>,
+    ) -> Result<(), WriteError> {
+        if done.is_ok() {
+            if let Some(entry) = self.entries.get(&address) {
+                let note = BondNote { bonded: Some(false), ..BondNote::default() };
+                let device = entry.briefing.device.clone();
+                records::bond(&self.writer, device, note, self.now().wall).await?;
+            }
+            self.event(Event::Bonded(address, false)).await?;
         }
-        self.event(Event::Bonded(address, false)).await?;
-        Ok(answer)
+        let answer = done.as_ref().err().map_or(RadioAnswer::Done, refused);
+        let (ours, others) =
+            std::mem::take(&mut self.unbonding).into_iter().partition(|(at, _)| *at == address);
+        self.unbonding = others;
+        let ours: Vec<(Address, oneshot::Sender<RadioAnswer>)> = ours;
+        for (_, reply) in ours {
+            let _ = reply.send(answer.clone());
+        }
+        Ok(())
     }
 
     fn answer_hearing(&mut self, now: i64) {

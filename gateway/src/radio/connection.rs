@@ -27,6 +27,10 @@ use crate::writer::{WriteError, Writer};
 /// 30 s of a record transfer).
 const NOTHING_WITHIN: Duration = Duration::from_secs(60);
 
+/// A device that streams (a strap, a finger in an oximeter) is let go after this long, so that its place is
+/// free for others; 10,000 stored records took five minutes of an emulated meter.
+const SESSION_WITHIN: Duration = Duration::from_secs(15 * 60);
+
 /// A refused link fails at once; a device that is not there takes as long as the controller's own
 /// connection timeout. This tells them apart.
 const REFUSED_WITHIN: Duration = Duration::from_secs(6);
@@ -236,6 +240,7 @@ impl Running<'_> {
         let mut calling = std::pin::pin!(None);
         let mut committing = std::pin::pin!(None);
         let mut open = true;
+        let long_enough = Instant::now() + SESSION_WITHIN;
         loop {
             if let Some(ending) = self.ending.take() {
                 return Ok((ending, self.talk.values()));
@@ -280,6 +285,11 @@ impl Running<'_> {
                     self.on(Input::Timer).await?;
                 }
                 () = stop.cancelled(), if open => {
+                    open = false;
+                    calling.set(None);
+                    self.on(Input::Lost(Fault::Disconnected)).await?;
+                }
+                () = tokio::time::sleep_until(long_enough), if open => {
                     open = false;
                     calling.set(None);
                     self.on(Input::Lost(Fault::Disconnected)).await?;

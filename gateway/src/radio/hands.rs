@@ -40,7 +40,7 @@ pub(super) enum Order {
     },
     Answer(Reply),
     BreakOff,
-    Unbond(Address, tokio::sync::oneshot::Sender<Result<(), Fault>>),
+    Unbond(Address),
 }
 
 /// What came of it, and what the air says.
@@ -49,6 +49,7 @@ pub(super) enum Told {
     Up(Result<Vec<Bond>, Fault>),
     Scanning(Result<(), Fault>),
     Paired(Result<Secured, Fault>),
+    Unbonded(Address, Result<(), Fault>),
     Fault(Fault),
     Central(CentralEvent),
     Pairing(PairingEvent),
@@ -104,12 +105,12 @@ impl Hands {
                     self.tell(Told::Up(told)).await;
                 }
                 Order::RestartService => self.restart_service().await,
-                Order::Unbond(address, reply) => {
+                Order::Unbond(address) => {
                     let done = match &stack {
                         Some(stack) => stack.pairing.unbond(address).await,
                         None => Err(Fault::NoDaemon),
                     };
-                    let _ = reply.send(done);
+                    self.tell(Told::Unbonded(address, done)).await;
                 }
                 order => {
                     if let Some(stack) = &stack {
@@ -224,7 +225,7 @@ impl Hands {
             Order::BreakOff => {
                 stack.pairing.deny();
             }
-            Order::Open | Order::RestartService | Order::Unbond(..) => {}
+            Order::Open | Order::RestartService | Order::Unbond(_) => {}
         }
     }
 

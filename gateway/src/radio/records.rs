@@ -19,6 +19,8 @@ pub(super) struct Entry {
     pub(super) briefing: DeviceBriefing,
     /// Base time of the record at the cursor, seconds of the device's clock face.
     pub(super) cursor_base_s: Option<i64>,
+    /// It holds records that are not here, although it was read to the end.
+    pub(super) lacks: bool,
     /// Zone of its clock.
     pub(super) zone: TimeZone,
 }
@@ -48,7 +50,10 @@ fn entries(q: &impl Queries, place: &TimeZone) -> Result<Vec<Entry>, StoreError>
         };
         let zone = zone.and_then(|name| TimeZone::get(&name).ok()).unwrap_or_else(|| place.clone());
         let cursor_base_s = briefing.cursor_row.map(|row| base_s(q, row)).transpose()?.flatten();
-        found.push(Entry { address, briefing, cursor_base_s, zone });
+        let last = radio::sessions(q, &listed.id, 1)?;
+        let lacks = last.first().is_some_and(|session| session.how == radio::How::Complete)
+            && radio::completeness(q, &listed.id, &[])?.verdict == "incomplete";
+        found.push(Entry { address, briefing, cursor_base_s, lacks, zone });
     }
     Ok(found)
 }
