@@ -1,5 +1,5 @@
 //! The radio's task: carries events between the air, the [`Watch`], a pairing conversation and the people who
-//! ask, and keeps what was learned. It never waits for the air: [`super::hands`] does.
+//! ask, and keeps what was learned. It never waits for the air: `hands` does.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

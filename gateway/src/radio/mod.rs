@@ -1,10 +1,22 @@
-//! Who is near, and what they said. The radio's central stands behind a socket of commands and
-//! events, so that a simulated household can stand in its place (`adapter = "simulated"`).
+//! Who is near, and what they said.
 //!
-//! One JSON object a line in both directions over a Unix socket that the gateway listens on.
-//! The household drives the clock: it announces a moment, the gateway does everything that is due
-//! up to it and answers `reached`, so ten weeks pass as fast as the machine allows and always the
-//! same way.
+//! ```text
+//!             watch (who is connected, recovery)      enrol (a pairing conversation)
+//!                 ▲ │                                      ▲ │
+//! people ─► requests ─► bluetooth (the task) ◄─────────────┘ ▼
+//!                 ▲ │ orders, one after the other
+//!               hands ─► central (GATT) · pairing (agent, bonds) · security (the kernel's word)
+//!                 └─► connection ─► conversation ─► drivers (what is asked, by profile)
+//!                          └─► writer: every value, before anybody else hears of it
+//! ```
+//!
+//! `watch`, `enrol`, `conversation` and `drivers` are machines without I/O; what they decide is in them alone,
+//! and a home's air is simulated with them. Models are data (`profile`, `gateway/models`).
+//!
+//! A simulated household can stand in the place of all that (`adapter = "simulated"`): one JSON object a line in
+//! both directions over a Unix socket that the gateway listens on. It drives the clock: it announces a moment,
+//! the gateway does everything that is due up to it and answers `reached`, so ten weeks pass as fast as the
+//! machine allows and always the same way.
 
 pub mod air;
 pub mod bluetooth;

@@ -1,7 +1,7 @@
 //! What is said to a connected device, and in which order: one driver per manner of speaking.
 //!
 //! A [`Driver`] is told an event and answers with steps. It does no I/O and holds no clock: a
-//! transcript is a complete test of it. Only [`super::connection`] carries the steps out, one
+//! transcript is a complete test of it. Only `connection` carries the steps out, one
 //! after the other and each with a deadline. Every value that arrives is journalled there before
 //! the driver hears of it; a driver decides what is asked, never what is kept.
 
