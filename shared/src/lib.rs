@@ -2,7 +2,8 @@
 //!
 //! Modules stand in the order of the path of one observation:
 //! `units`, `time`, `device` name the words; [`gatt`] turns octets into measurements;
-//! [`observation`] is the record everything revolves around; [`assess`] judges it.
+//! [`observation`] is the record everything revolves around; [`assess`] judges it; [`wire`] is
+//! what hub and gateway say to each other.
 //!
 //! Invariants: no I/O, no clock, no allocation, no float, no panic. Time is always passed in.
 //! The same source runs on the gateway and on the hub and gives the same bits on both.
@@ -23,3 +24,5 @@ pub mod gatt;
 pub mod observation;
 
 pub mod assess;
+
+pub mod wire;

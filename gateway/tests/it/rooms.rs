@@ -365,7 +365,7 @@ fn only_the_embedded_broker_and_the_core_are_crates_the_gateway_knows() {
 #[test]
 fn the_shared_core_has_no_float_and_knows_its_order() {
     // Each may import what stands before it, and itself.
-    const ORDER: [&str; 6] = ["time", "device", "units", "observation", "gatt", "assess"];
+    const ORDER: [&str; 7] = ["time", "device", "units", "observation", "gatt", "assess", "wire"];
     for source in sources("shared") {
         for float in ["f32", "f64"] {
             let found = source.code.split(|c| !of_a_word(c)).any(|word| word == float);
