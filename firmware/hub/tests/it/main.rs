@@ -1,0 +1,5 @@
+//! The hub's program at its edges, on a PC: the same library that boards run.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod outbox;
+mod stand_in;
