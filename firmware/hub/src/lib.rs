@@ -25,6 +25,8 @@ pub mod memory;
 
 pub mod outbox;
 
+pub mod screen;
+
 use flash::FlashFault;
 
 /// Why something could not be kept or read.

@@ -2,4 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod outbox;
+mod picture;
+mod screens;
 mod stand_in;
