@@ -19,13 +19,31 @@
     clippy::as_conversions
 )]
 
+pub mod checkin;
+
+pub mod clock;
+
 pub mod flash;
+
+pub mod hub;
+
+pub mod link;
 
 pub mod memory;
 
 pub mod outbox;
 
+pub mod prompts;
+
+pub mod reading;
+
+pub mod rules;
+
 pub mod screen;
+
+pub mod signals;
+
+pub use hub::{Hub, Layout, Made, Start, Wake};
 
 use flash::FlashFault;
 

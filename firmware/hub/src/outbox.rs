@@ -27,13 +27,16 @@ pub const PAGES_MAX: usize = 64;
 /// hundred and fifty of them.
 pub const RESERVED: u32 = 2 * 4096;
 
-/// Longest record in its encoded form: id, stamp, length, content.
-pub const RECORD_MAX: usize = 10 + 10 + 11 + 1 + RECORD_CONTENT_MAX;
+/// Longest record in its encoded form: id, the one before, stamp, length, content.
+pub const RECORD_MAX: usize = 10 + 11 + 21 + 1 + RECORD_CONTENT_MAX;
 
-const _: () = assert!(RECORD_MAX <= 96, "buffers below hold a record in whole words");
+/// Octets of a [`RecordBuffer`].
+pub const RECORD_BUFFER: usize = 112;
+
+const _: () = assert!(RECORD_MAX <= RECORD_BUFFER, "buffers hold a record in whole words");
 
 /// A record as it stands in flash and on the line.
-pub type RecordBuffer = [u8; 96];
+pub type RecordBuffer = [u8; RECORD_BUFFER];
 
 type Pages = Cache<ArrayPageStates<PAGES_MAX>, ArrayPagePointers<PAGES_MAX>, Uncached>;
 
@@ -111,7 +114,7 @@ impl<F: MultiwriteNorFlash> Outbox<F> {
 
     /// Shows records, oldest first, until `seen` says that it is enough.
     fn each(&mut self, mut seen: impl FnMut(&Record<'_>) -> bool) -> Result<(), StoreFault> {
-        let mut buffer: RecordBuffer = [0; 96];
+        let mut buffer: RecordBuffer = [0; RECORD_BUFFER];
         let mut entries = block_on(self.queue.iter())?;
         // Bounded by what fits the flash.
         while let Some(entry) = block_on(entries.next(&mut buffer))? {
@@ -125,19 +128,28 @@ impl<F: MultiwriteNorFlash> Outbox<F> {
         Ok(())
     }
 
+    /// Whether a sample would find room.
+    ///
+    /// # Errors
+    /// [`StoreFault`] if the flash does not answer.
+    pub fn has_room(&mut self) -> Result<bool, StoreFault> {
+        Ok(block_on(self.queue.space_left())? >= RESERVED)
+    }
+
     /// Keeps a record.
     ///
     /// # Errors
     /// [`StoreFault`] if the flash does not answer: the record may or may not be kept.
     pub fn keep(&mut self, at: Stamp, content: &Content) -> Result<Kept, StoreFault> {
-        if !content.has_reserved_room() && block_on(self.queue.space_left())? < RESERVED {
+        if !content.has_reserved_room() && !self.has_room()? {
             return Ok(Kept::Full);
         }
         let mut place = [0; RECORD_CONTENT_MAX];
         let content = content.encode(&mut place).map_err(|_| StoreFault::Layout)?;
         let id = RecordId { boot: self.boot, number: self.number.saturating_add(1) };
-        let mut buffer: RecordBuffer = [0; 96];
-        let record = Record { id, at, content };
+        let mut buffer: RecordBuffer = [0; RECORD_BUFFER];
+        // What was before it is told when it is sent.
+        let record = Record { id, after: None, at, content };
         let octets = postcard::to_slice(&record, &mut buffer).map_err(|_| StoreFault::Layout)?;
         match block_on(self.queue.push(octets, false)) {
             Ok(()) => {}
@@ -164,11 +176,14 @@ impl<F: MultiwriteNorFlash> Outbox<F> {
             return Ok(None);
         }
         let mut size = None;
+        let mut before = None;
         self.each(|record| {
             if Some(record.id) <= after {
+                before = Some(record.id);
                 return true;
             }
-            size = postcard::to_slice(record, buffer).ok().map(|used| used.len());
+            let record = Record { after: before, ..*record };
+            size = postcard::to_slice(&record, buffer).ok().map(|used| used.len());
             false
         })?;
         let Some(size) = size else { return Ok(None) };
@@ -183,7 +198,7 @@ impl<F: MultiwriteNorFlash> Outbox<F> {
     pub fn acknowledge(&mut self, through: RecordId) -> Result<u32, StoreFault> {
         let mut erased = 0_u32;
         let mut oldest = None;
-        let mut buffer: RecordBuffer = [0; 96];
+        let mut buffer: RecordBuffer = [0; RECORD_BUFFER];
         if self.oldest.is_none_or(|oldest| through < oldest) {
             return Ok(0);
         }

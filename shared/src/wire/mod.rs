@@ -55,8 +55,8 @@
 //!   sealed at least every 10 s (`Clock` will do).
 //! - Records go in order, at most [`WINDOW`] beyond the last acknowledged. What is not acknowledged within 2 s is
 //!   sent again from the oldest. The gateway commits before it acknowledges, takes a record that it knows as
-//!   committed, and acknowledges it again. One that does not follow the last known (same boot, number more than
-//!   one higher) is dropped, and the last one committed acknowledged again: the hub sends from there.
+//!   committed, and acknowledges it again. One whose `after` is later than the last committed is dropped, and the
+//!   last one committed acknowledged again: what was lost on the way comes again.
 //! - Prompts: the gateway sends those that are open after each opening, and each new one. The hub answers each time
 //!   with `PromptState`. An answer comes as a record, once; a prompt that was answered is never shown again.
 //! - Identity of a record: hub, storage, boot, number. See [`StorageId`].
@@ -123,8 +123,8 @@ const _: () = {
     assert!(1 + 5 + 2 + CHUNK_MAX <= PAYLOAD_MAX, "the longest chunk fits a frame");
     let reading = 1 + 10 + 1 + 1 + 3 * (1 + READING_TEXT_MAX);
     assert!(reading <= PAYLOAD_MAX, "the longest reading fits a frame");
-    // Number, record id, stamp, content.
-    assert!(1 + 10 + 10 + 11 + 1 + RECORD_CONTENT_MAX <= PAYLOAD_MAX, "a record fits a frame");
+    // Number, record id, the one before, stamp, content.
+    assert!(1 + 10 + 11 + 21 + 1 + RECORD_CONTENT_MAX <= PAYLOAD_MAX, "a record fits a frame");
     assert!(1 + 10 + 1 + 3 + 1 + LOG_TEXT_MAX <= PAYLOAD_MAX, "a log line fits a frame");
     // Number, slot, two flags, start, fourteen rules of at most four numbers of five octets.
     assert!(1 + 1 + 2 + 5 + 14 * (1 + 4 * 5) <= PAYLOAD_MAX, "a person fits a frame");

@@ -71,6 +71,9 @@ pub struct Hello {
 pub struct Record<'a> {
     /// Which.
     pub id: RecordId,
+    /// The record kept before it that has not been erased either; nothing for the oldest. A gateway that has
+    /// not committed it lacks a record, and takes this one later.
+    pub after: Option<RecordId>,
     /// When.
     pub at: Stamp,
     /// Encoded [`Content`], at most [`RECORD_CONTENT_MAX`] octets. It is an octet string of its own so that
@@ -80,6 +83,11 @@ pub struct Record<'a> {
 }
 
 impl Record<'_> {
+    /// Whether a gateway that has committed everything through `known` lacks nothing before this record.
+    pub fn follows(&self, known: Option<RecordId>) -> bool {
+        self.after <= known
+    }
+
     /// The content, if this version can read it.
     ///
     /// # Errors

@@ -68,7 +68,7 @@ RESTART = message(5, u8(2), unsigned(7), unsigned(41), unsigned(0x01020003))
 HELLO = message(0, unsigned(0xE660D4A0A7123456), unsigned(1), unsigned(0x01020003), b"\1", u8(0),
                 unsigned(0xDEADBEEF), unsigned(0x11223344), unsigned(77), unsigned(42), u8(1),
                 option((41, 9), lambda r: record_id(*r)), option(None), NONCE_H)
-RECORD = message(1, record_id(42, 300), stamp(123456, UTC), octets(SAMPLE))
+RECORD = message(1, record_id(42, 300), option((42, 299), lambda r: record_id(*r)), stamp(123456, UTC), octets(SAMPLE))
 STATUS = message(2, stamp(60000, None), unsigned(5), unsigned(125), unsigned(0), unsigned(3), unsigned(9), u8(1))
 PROMPT_STATE = message(3, PROMPT, u8(1))
 LOG = message(4, unsigned(99), u8(2), unsigned(513), text("no room"))

@@ -11,6 +11,8 @@ pub struct Words {
     pub language: [u8; 2],
     /// Words run from right to left, and are turned when drawn.
     pub right_to_left: bool,
+    /// Between units and tenths.
+    pub decimal_mark: char,
     /// The program starts.
     pub starting: &'static str,
     /// First power-on: connect the gateway.
@@ -78,6 +80,7 @@ pub static ALL: [Words; 4] = [ENGLISH, GERMAN, SPANISH, HEBREW];
 const ENGLISH: Words = Words {
     language: *b"en",
     right_to_left: false,
+    decimal_mark: '.',
     starting: "One moment please.",
     first: "Hello! Please connect me to your gateway.",
     pairing: "Ready to be connected to a gateway.",
@@ -114,6 +117,7 @@ const ENGLISH: Words = Words {
 const GERMAN: Words = Words {
     language: *b"de",
     right_to_left: false,
+    decimal_mark: ',',
     starting: "Einen Moment bitte.",
     first: "Guten Tag! Bitte verbinden Sie mich mit dem Gateway.",
     pairing: "Bereit zum Verbinden mit einem Gateway.",
@@ -150,6 +154,7 @@ const GERMAN: Words = Words {
 const SPANISH: Words = Words {
     language: *b"es",
     right_to_left: false,
+    decimal_mark: ',',
     starting: "Un momento, por favor.",
     first: "¡Hola! Por favor, conécteme a la central.",
     pairing: "Listo para conectar con la central.",
@@ -178,6 +183,7 @@ const SPANISH: Words = Words {
 const HEBREW: Words = Words {
     language: *b"he",
     right_to_left: true,
+    decimal_mark: '.',
     starting: "רק רגע בבקשה.",
     first: "שלום! נא לחבר אותי ליחידה הביתית.",
     pairing: "מוכן לחיבור ליחידה הביתית.",

@@ -2,7 +2,7 @@
 
 use super::stand_in::{Flash, PAGE};
 use hearth_hub::memory::{Memory, Slot};
-use hearth_hub::outbox::{Extent, Kept, Outbox, RESERVED, RecordBuffer};
+use hearth_hub::outbox::{Extent, Kept, Outbox, RECORD_BUFFER, RESERVED, RecordBuffer};
 use hearth_shared::wire::{
     Answer, BootId, Choice, Content, HubTicks, Loss, PromptId, RecordId, Sample, Stamp,
 };
@@ -39,8 +39,9 @@ fn answer(n: u8) -> Content {
 fn all(outbox: &mut Outbox<Flash>) -> Vec<(RecordId, Content)> {
     let mut found = Vec::new();
     let mut after = None;
-    let mut buffer: RecordBuffer = [0; 96];
+    let mut buffer: RecordBuffer = [0; RECORD_BUFFER];
     while let Some(record) = outbox.next(after, &mut buffer).unwrap() {
+        assert_eq!(record.after, after);
         after = Some(record.id);
         found.push((record.id, record.read().unwrap()));
     }

@@ -83,11 +83,11 @@ impl NorFlash for Flash {
     const WRITE_SIZE: usize = 4;
     const ERASE_SIZE: usize = PAGE;
     fn erase(&mut self, from: u32, to: u32) -> Result<(), NorFlashErrorKind> {
-        assert!(from as usize % PAGE == 0 && to as usize % PAGE == 0);
+        assert!((from as usize).is_multiple_of(PAGE) && (to as usize).is_multiple_of(PAGE));
         self.operate(from as usize, (to - from) as usize, |_, octet| *octet = 0xFF)
     }
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
-        assert!(offset % 4 == 0 && bytes.len() % 4 == 0, "words only");
+        assert!(offset.is_multiple_of(4) && bytes.len().is_multiple_of(4), "words only");
         self.operate(offset as usize, bytes.len(), |i, octet| *octet &= bytes[i])
     }
 }

@@ -101,7 +101,12 @@ fn contents() -> [(&'static str, Content); 6] {
 
 fn to_gateway(sample: &[u8], check: &mut dyn FnMut(&str, ToGateway<'_>)) {
     check("hello", hello());
-    let record = Record { id: record_id(42, 300), at: stamp(123_456, Some(UTC)), content: sample };
+    let record = Record {
+        id: record_id(42, 300),
+        after: Some(record_id(42, 299)),
+        at: stamp(123_456, Some(UTC)),
+        content: sample,
+    };
     check("record", ToGateway::Record(record));
     check("status", status());
     check(
@@ -241,7 +246,7 @@ fn every_message_to_the_hub_has_its_golden_octets() {
 #[test]
 fn a_record_of_a_later_kind_is_carried_though_it_cannot_be_read() {
     let content = [200, 1, 2, 3];
-    let record = Record { id: record_id(1, 1), at: stamp(5, None), content: &content };
+    let record = Record { id: record_id(1, 1), after: None, at: stamp(5, None), content: &content };
     let mut place = [0; 64];
     let size = ToGateway::Record(record).encode(&mut place).unwrap();
     let Ok(ToGateway::Record(back)) = ToGateway::decode(&place[..size]) else { panic!("lost") };
