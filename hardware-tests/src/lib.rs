@@ -7,6 +7,7 @@
 //!   mistake cannot hide in both.
 //! - [`fake_bluez`]: a `bluetoothd` on a private bus that fails in every way that matters.
 //! - [`power_cut`]: the files as they could be found after a power cut at any moment.
+//! - [`hub`]: the hub on an emulated board, and the gateway's end of its line.
 //! - [`household`]: three people with different courses, their devices, and the story of ten weeks with them.
 //! - [`virtual_radio`]: a Linux guest with a real Bluetooth stack and devices of an independent one on one emulated air.
 //! - [`simulator`]: the gateway, a broker, a consumer and homes in one process, from one seed, in virtual time.
@@ -20,6 +21,8 @@ pub mod devices;
 pub mod fake_bluez;
 
 pub mod household;
+
+pub mod hub;
 
 pub mod power_cut;
 

@@ -51,6 +51,8 @@ const REMEMBER_TIME_MS: i64 = 3_600_000;
 const REPLIES_MAX: usize = 8;
 /// What the rules said stands this long, unless somebody presses.
 const OWN_LASTS_MS: u64 = 6 * 3_600_000;
+/// The flash is asked this often whether it still answers.
+const ASK_STORE_MS: u64 = 1_000;
 /// The program looks around at least this often.
 const LOOK_MS: u64 = 1_000;
 
@@ -127,7 +129,7 @@ pub struct Hub<'f, F: MultiwriteNorFlash> {
     link: Link,
     clock: HubClock,
     prompts: Prompts,
-    rules: Rules,
+    rules: &'f mut Rules,
     buzzer: Buzzer,
     checks: CheckIns,
     start: Start,
@@ -151,6 +153,7 @@ pub struct Hub<'f, F: MultiwriteNorFlash> {
     lost_since: Option<HubTicks>,
     alarm_again: Option<HubTicks>,
     time_remembered_ms: i64,
+    store_asked: HubTicks,
     /// The store's latest answer was a fault.
     fault: bool,
     face: Option<Face>,
@@ -158,7 +161,8 @@ pub struct Hub<'f, F: MultiwriteNorFlash> {
 }
 
 impl<'f, F: MultiwriteNorFlash> Hub<'f, F> {
-    /// Starts: counts the boot, finds what an earlier one left, and keeps why it ended.
+    /// Starts: counts the boot, finds what an earlier one left, and keeps why it ended. `rules` is a new
+    /// [`Rules`]; it is by far the largest part, and stays where the board put it.
     ///
     /// # Errors
     /// [`StoreFault`] if the flash cannot be used at all.
@@ -167,13 +171,13 @@ impl<'f, F: MultiwriteNorFlash> Hub<'f, F> {
         flash: &'f RefCell<F>,
         layout: Layout,
         start: Start,
+        rules: &'f mut Rules,
     ) -> Result<Self, StoreFault> {
         let now = start.now;
         let mut memory = Memory::open(Shared::new(flash), layout.memory)?;
         let boot = memory.begin_boot()?;
         let floor: i64 = memory.recall(Slot::LastTime)?.unwrap_or_default();
         let settings: Settings = memory.recall(Slot::Settings)?.unwrap_or_default();
-        let mut rules = Rules::new();
         rules.set_quiet(settings.quiet_from, settings.quiet_to);
         for slot in [Slot::Person0, Slot::Person1] {
             if let Some(person) = memory.recall::<Person>(slot)? {
@@ -243,6 +247,7 @@ impl<'f, F: MultiwriteNorFlash> Hub<'f, F> {
             lost_since: None,
             alarm_again: None,
             time_remembered_ms: floor,
+            store_asked: now,
             fault: false,
             face: None,
             home_since: now,
@@ -429,7 +434,7 @@ impl<'f, F: MultiwriteNorFlash> Hub<'f, F> {
     fn forget(&mut self, records: bool, now: HubTicks) -> Result<(), StoreFault> {
         self.pairing = None;
         self.prompts.clear();
-        self.rules = Rules::new();
+        *self.rules = Rules::new();
         self.settings = Settings::default();
         self.last = None;
         self.link.restart(now);
@@ -814,10 +819,11 @@ impl<'f, F: MultiwriteNorFlash> Hub<'f, F> {
     /// The board calls `receive`, with nothing if nothing came, `poll` and [`Self::screen_checked`] in every
     /// turn of its loop; the flash is asked here.
     pub fn overdue(&mut self, now: HubTicks) -> Option<u8> {
-        let store = self.outbox.used_permille().map(|_| ());
-        if self.note(store, now).is_none() {
+        if now.millis_since(self.store_asked) >= ASK_STORE_MS {
+            self.store_asked = now;
             // A dead flash is shown and told; a reset does not mend it.
-            self.checks.check_in(Part::Store, now);
+            let answer = self.memory.recall::<BootId>(Slot::Boot);
+            self.note(answer, now);
         }
         self.checks.overdue(now)
     }

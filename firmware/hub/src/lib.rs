@@ -44,6 +44,7 @@ pub mod screen;
 pub mod signals;
 
 pub use hub::{Hub, Layout, Made, Start, Wake};
+pub use rules::Rules;
 
 use flash::FlashFault;
 

@@ -3,7 +3,7 @@
 use super::picture::Picture;
 use super::stand_in::{Flash, PAGE};
 use hearth_hub::outbox::Extent;
-use hearth_hub::{Hub, Layout, Made, Start, Wake};
+use hearth_hub::{Hub, Layout, Made, Rules, Start, Wake};
 use hearth_shared::assess::alerts::Limits;
 use hearth_shared::wire::frame::{self, Accumulator, FRAME_MAX};
 use hearth_shared::wire::session::{HEADER_SIZE, digest};
@@ -182,12 +182,10 @@ impl Gateway {
                 }
             }
             ToGateway::PromptState(state) => self.states.push(state),
-            ToGateway::Status(_) => {
-                if first {
-                    self.time(now);
-                    for id in self.prompts.clone() {
-                        self.prompt(id);
-                    }
+            ToGateway::Status(_) if first => {
+                self.time(now);
+                for id in self.prompts.clone() {
+                    self.prompt(id);
                 }
             }
             ToGateway::Refused(refused) => self.refused.push(refused),
@@ -267,7 +265,8 @@ fn cell(world: &World) -> RefCell<Flash> {
 
 fn pair(world: &mut World) {
     let cell = cell(world);
-    let mut hub = Hub::start(made(), &cell, layout(), world.start()).unwrap();
+    let mut rules = Rules::new();
+    let mut hub = Hub::start(made(), &cell, layout(), world.start(), &mut rules).unwrap();
     world.gateway.pairing = true;
     world.run(&mut hub, 3000, &mut clean);
     assert!(world.gateway.paired && hub.connected());
@@ -285,7 +284,8 @@ fn paired() -> World {
 fn a_new_hub_is_paired_and_both_show_the_same_number() {
     let mut world = World::new();
     let flash = cell(&world);
-    let mut hub = Hub::start(made(), &flash, layout(), world.start()).unwrap();
+    let mut rules = Rules::new();
+    let mut hub = Hub::start(made(), &flash, layout(), world.start(), &mut rules).unwrap();
     world.run(&mut hub, 8000, &mut clean);
     let hello = world.gateway.said.unwrap();
     assert_eq!((hello.key_check, hello.storage, hello.boot.0), (0, StorageId(0), 1));
@@ -325,7 +325,8 @@ fn a_new_hub_is_paired_and_both_show_the_same_number() {
 fn samples_are_handed_over_in_order_and_erased_after_the_acknowledgement() {
     let mut world = paired();
     let flash = cell(&world);
-    let mut hub = Hub::start(made(), &flash, layout(), world.start()).unwrap();
+    let mut rules = Rules::new();
+    let mut hub = Hub::start(made(), &flash, layout(), world.start(), &mut rules).unwrap();
     world.gateway.keeps_quiet = true;
     for n in 0..40 {
         hub.sample(&weight(70_000 + n), world.now());
@@ -348,7 +349,8 @@ fn a_press_is_kept_before_the_thanks_and_arrives_once_whatever_happens() {
         world.gateway.prompts = vec![prompt];
         let thanked = {
             let flash = cell(&world);
-            let mut hub = Hub::start(made(), &flash, layout(), world.start()).unwrap();
+            let mut rules = Rules::new();
+            let mut hub = Hub::start(made(), &flash, layout(), world.start(), &mut rules).unwrap();
             world.run(&mut hub, 2000, &mut clean);
             let shown = PromptState { prompt, state: PromptState::SHOWN };
             assert!(world.gateway.states.contains(&shown), "{:?}", world.gateway.states);
@@ -371,7 +373,8 @@ fn a_press_is_kept_before_the_thanks_and_arrives_once_whatever_happens() {
         world.gateway.restart();
         world.gateway.states.clear();
         let flash = cell(&world);
-        let mut hub = Hub::start(made(), &flash, layout(), world.start()).unwrap();
+        let mut rules = Rules::new();
+        let mut hub = Hub::start(made(), &flash, layout(), world.start(), &mut rules).unwrap();
         world.run(&mut hub, 8000, &mut clean);
         let answers =
             |world: &World| world.seen().iter().filter(|c| matches!(c, Content::Answer(_))).count();
@@ -406,7 +409,8 @@ fn with_resets_kills_noise_and_lost_octets_everything_arrives_once_and_in_order(
         let mut made_here = Vec::new();
         for round in 0..12 {
             let flash = cell(&world);
-            let mut hub = Hub::start(made(), &flash, layout(), world.start()).unwrap();
+            let mut rules = Rules::new();
+            let mut hub = Hub::start(made(), &flash, layout(), world.start(), &mut rules).unwrap();
             for _ in 0..below(6) + 1 {
                 for _ in 0..below(8) {
                     let grams = 60_000 + made_here.len() as i32;
@@ -434,7 +438,8 @@ fn with_resets_kills_noise_and_lost_octets_everything_arrives_once_and_in_order(
             assert!(round < 12);
         }
         let flash = cell(&world);
-        let mut hub = Hub::start(made(), &flash, layout(), world.start()).unwrap();
+        let mut rules = Rules::new();
+        let mut hub = Hub::start(made(), &flash, layout(), world.start(), &mut rules).unwrap();
         world.run(&mut hub, 60_000, &mut clean);
         assert_eq!(hub.kept(), 0, "seed {seed}");
         assert_eq!(world.seen(), made_here, "seed {seed}");
@@ -445,7 +450,8 @@ fn with_resets_kills_noise_and_lost_octets_everything_arrives_once_and_in_order(
 fn when_the_storage_is_full_the_loss_is_told_in_its_place() {
     let mut world = paired();
     let flash = cell(&world);
-    let mut hub = Hub::start(made(), &flash, layout(), world.start()).unwrap();
+    let mut rules = Rules::new();
+    let mut hub = Hub::start(made(), &flash, layout(), world.start(), &mut rules).unwrap();
     let mut n = 0;
     // Until samples are refused: more than fit, and no gateway.
     while n < 1200 {
@@ -455,7 +461,8 @@ fn when_the_storage_is_full_the_loss_is_told_in_its_place() {
     let kept = hub.kept();
     drop(hub);
     // A power cut does not forget the count.
-    let mut hub = Hub::start(made(), &flash, layout(), world.start()).unwrap();
+    let mut rules = Rules::new();
+    let mut hub = Hub::start(made(), &flash, layout(), world.start(), &mut rules).unwrap();
     world.run(&mut hub, 60_000, &mut clean);
     assert_eq!(hub.kept(), 0);
     hub.sample(&weight(99_000), world.now());
@@ -480,7 +487,8 @@ fn a_critical_value_is_on_the_screen_at_once_without_any_gateway() {
     let mut world = paired();
     {
         let flash = cell(&world);
-        let mut hub = Hub::start(made(), &flash, layout(), world.start()).unwrap();
+        let mut rules = Rules::new();
+        let mut hub = Hub::start(made(), &flash, layout(), world.start(), &mut rules).unwrap();
         world.run(&mut hub, 2000, &mut clean);
         let person =
             Person { slot: 0, present: true, prompts: true, start: 0, limits: Limits::default() };
@@ -502,7 +510,8 @@ fn a_critical_value_is_on_the_screen_at_once_without_any_gateway() {
     }
     // A power cut, and the gateway stays away: glucose of 2.5 mmol/L.
     let flash = cell(&world);
-    let mut hub = Hub::start(made(), &flash, layout(), world.start()).unwrap();
+    let mut rules = Rules::new();
+    let mut hub = Hub::start(made(), &flash, layout(), world.start(), &mut rules).unwrap();
     let low = Sample { quantity: 1, value: 2500, unit: 2, ..weight(0) };
     hub.sample(&low, world.now());
     let wake = hub.poll(world.now());
@@ -534,7 +543,8 @@ fn a_critical_value_is_on_the_screen_at_once_without_any_gateway() {
 fn holding_the_last_button_calls_for_help() {
     let mut world = paired();
     let flash = cell(&world);
-    let mut hub = Hub::start(made(), &flash, layout(), world.start()).unwrap();
+    let mut rules = Rules::new();
+    let mut hub = Hub::start(made(), &flash, layout(), world.start(), &mut rules).unwrap();
     world.run(&mut hub, 2000, &mut clean);
     hub.press(2, world.now());
     world.run(&mut hub, 1000, &mut clean);
