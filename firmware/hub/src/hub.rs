@@ -28,7 +28,7 @@ use crate::signals::{self, Buzzer, Lamp};
 use draw::Face;
 
 /// What is not acknowledged is sent again after this long.
-const RESEND_MS: u64 = 2_000;
+const RESEND_MS: u64 = 1_000;
 /// `Status` is sent at least this often.
 const STATUS_MS: u64 = 60_000;
 /// How long the pairing window stays open after the button was held.
@@ -143,6 +143,9 @@ pub struct Hub<'f, F: MultiwriteNorFlash> {
     sent_through: Option<RecordId>,
     in_flight: u32,
     sent_at: HubTicks,
+    /// What the gateway acknowledged last, and whether its saying so again was acted on.
+    acknowledged: Option<RecordId>,
+    went_back: bool,
     replies: Deque<Reply, REPLIES_MAX>,
     status_due: HubTicks,
     window_until: Option<HubTicks>,
@@ -237,6 +240,8 @@ impl<'f, F: MultiwriteNorFlash> Hub<'f, F> {
             sent_through: None,
             in_flight: 0,
             sent_at: now,
+            acknowledged: None,
+            went_back: false,
             replies: Deque::new(),
             status_due: now,
             window_until: None,
@@ -400,9 +405,22 @@ impl<'f, F: MultiwriteNorFlash> Hub<'f, F> {
             self.reply(Reply::Refused(Refused { code: RefusalCode::OUT_OF_RANGE, about: 1 }));
             return Ok(());
         }
+        if self.acknowledged == Some(ack.through) {
+            // The same once more: a record behind it was lost on the way. Go back at once, but once only;
+            // the records that were under way behind the lost one each bring such an answer.
+            if self.in_flight > 0 && !self.went_back {
+                self.went_back = true;
+                (self.cursor, self.in_flight) = (None, 0);
+            }
+            return Ok(());
+        }
         let erased = self.outbox.acknowledge(ack.through)?;
-        self.in_flight = self.in_flight.saturating_sub(erased);
-        self.sent_at = now;
+        if erased > 0 {
+            self.acknowledged = Some(ack.through);
+            self.went_back = false;
+            self.in_flight = self.in_flight.saturating_sub(erased);
+            self.sent_at = now;
+        }
         Ok(())
     }
 
@@ -434,7 +452,7 @@ impl<'f, F: MultiwriteNorFlash> Hub<'f, F> {
     fn forget(&mut self, records: bool, now: HubTicks) -> Result<(), StoreFault> {
         self.pairing = None;
         self.prompts.clear();
-        *self.rules = Rules::new();
+        self.rules.clear();
         self.settings = Settings::default();
         self.last = None;
         self.link.restart(now);

@@ -6,7 +6,7 @@
 use heapless::Vec;
 use hearth_shared::assess::alerts::{
     AlertPlan, Claim, Engine, Event, Flags, Identity, Level, Limits, NoticeKind, Notification,
-    Quantity, QuietHours, Reading, Recipient, RuleId, Settings, Sink, Source, Transition, Value,
+    Quantity, QuietHours, Reading, Recipient, RuleId, Sink, Source, Transition, Value,
 };
 use hearth_shared::observation::Quantity as Observed;
 use hearth_shared::units::{Glucose, Mass, Pressure, Rate, Saturation, Temperature};
@@ -28,15 +28,16 @@ pub struct Said {
     pub quantity: Quantity,
 }
 
+#[derive(Clone, Copy)]
 struct Watched {
-    engine: Engine,
     limits: Limits,
     start: u32,
 }
 
-/// The rules of everybody.
+/// The rules of everybody. An engine takes ten kilobytes: each is made once, here, and never moved.
 #[derive(Default)]
 pub struct Rules {
+    engines: [Engine; PERSONS_MAX],
     watched: [Option<Watched>; PERSONS_MAX],
     quiet: Option<QuietHours>,
 }
@@ -124,8 +125,27 @@ pub fn reading(sample: &Sample, measured: u32, now: u32, claim: Claim) -> Option
 
 impl Rules {
     /// Nobody is watched.
-    pub const fn new() -> Self {
-        Self { watched: [None, None], quiet: None }
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Nobody is watched any more, and nothing is remembered.
+    pub fn clear(&mut self) {
+        self.quiet = None;
+        for slot in 0..PERSONS_MAX {
+            self.forget(slot);
+        }
+    }
+
+    fn forget(&mut self, slot: usize) {
+        // Monitoring off makes the engine forget everything; there is nobody to tell.
+        for on in [false, true] {
+            let event = Event::Set { t: 0, tz: None, prompts: None, monitor: Some(on) };
+            self.handle(slot, &event, &mut Vec::new());
+        }
+        if let Some(watched) = self.watched.get_mut(slot) {
+            *watched = None;
+        }
     }
 
     /// Quiet hours as local minutes; equal ends for none.
@@ -135,20 +155,16 @@ impl Rules {
 
     /// Takes a person's limits; the memory of the rules stays. `false` if slot or limits make no sense.
     pub fn set_person(&mut self, person: &Person) -> bool {
-        let Some(place) = self.watched.get_mut(usize::from(person.slot)) else { return false };
+        let slot = usize::from(person.slot);
         if !person.present {
-            *place = None;
-            return true;
+            self.forget(slot);
+            return slot < PERSONS_MAX;
         }
         if person.limits.validate().is_err() {
             return false;
         }
-        let watched = place.get_or_insert_with(|| Watched {
-            engine: Engine::new(Settings::default()),
-            limits: person.limits,
-            start: person.start,
-        });
-        (watched.limits, watched.start) = (person.limits, person.start);
+        let Some(place) = self.watched.get_mut(slot) else { return false };
+        *place = Some(Watched { limits: person.limits, start: person.start });
         true
     }
 
@@ -175,7 +191,7 @@ impl Rules {
     pub fn tick(&mut self, now: u32) -> Vec<Said, SAID_MAX> {
         let mut said = Vec::new();
         for slot in 0..PERSONS_MAX {
-            let due = self.watched.get(slot).and_then(|w| w.as_ref()?.engine.next_due());
+            let due = self.engines.get(slot).and_then(Engine::next_due);
             if due.is_some_and(|due| due <= u64::from(now)) {
                 self.handle(slot, &Event::Tick { t: now }, &mut said);
             }
@@ -185,7 +201,7 @@ impl Rules {
 
     /// The next Unix second at which [`Self::tick`] has something to do.
     pub fn next_due(&self) -> Option<u32> {
-        let due = self.watched.iter().flatten().filter_map(|w| w.engine.next_due()).min()?;
+        let due = self.engines.iter().filter_map(Engine::next_due).min()?;
         u32::try_from(due).ok()
     }
 
@@ -198,10 +214,11 @@ impl Rules {
             }
         }
         let quiet = self.quiet;
-        let Some(Some(watched)) = self.watched.get_mut(slot) else { return };
+        let Some(Some(watched)) = self.watched.get(slot) else { return };
+        let Some(engine) = self.engines.get_mut(slot) else { return };
         let shared = !others.is_empty();
         let plan = AlertPlan { quiet, mutes: &[], shared, start: watched.start, others: &others };
         let person = u8::try_from(slot).unwrap_or(u8::MAX);
-        watched.engine.handle(&plan, &watched.limits, event, &mut Collect { person, said });
+        engine.handle(&plan, &watched.limits, event, &mut Collect { person, said });
     }
 }

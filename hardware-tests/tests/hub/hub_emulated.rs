@@ -11,8 +11,10 @@ use hearth_hardware_tests::hub::picture::Picture;
 use hearth_hub::screen::text::Text;
 use hearth_hub::screen::words::Words;
 use hearth_hub::screen::{Offered, Shown, View, draw};
+use hearth_shared::assess::alerts::Limits;
 use hearth_shared::wire::{
-    Choice, Content, HubId, Offer, Prompt, PromptId, PromptState, RecordId, ResetCause, ToHub,
+    Choice, Content, HubId, Offer, Person, Prompt, PromptId, PromptState, RecordId, ResetCause,
+    ToHub,
 };
 
 const SERIAL: u64 = 0x4845_4152_5448_0001;
@@ -172,6 +174,46 @@ fn a_sample_a_prompt_and_a_press_pass_through_the_board_and_outlive_a_reset() {
     bench.during(&mut board, Duration::from_secs(1));
     assert_eq!(bench.answers(), 1, "answered once");
     assert_eq!(bench.far.hello.unwrap().boot.0, 2);
+}
+
+#[test]
+fn the_rules_run_on_the_board_and_the_memory_suffices() {
+    let Some(mut bench) = Bench::new() else { return };
+    let mut board = bench.power_on();
+    bench.until(&mut board, "pairing", |far| far.sessions == 1 && !far.records.is_empty());
+    for slot in [0, 1] {
+        let limits = Limits::default();
+        let person = Person { slot, present: true, prompts: true, start: 0, limits };
+        assert!(bench.far.say(&ToHub::Person(person)));
+    }
+    bench.during(&mut board, Duration::from_millis(300));
+    // 2.5 mmol/L: very low. The gateway takes no part in what follows.
+    board.measure(1, 2500).unwrap();
+    bench.until(&mut board, "the alert", |far| {
+        far.records.iter().any(|(_, content)| {
+            matches!(content, Content::Alert(alert) if (alert.rule, alert.level) == (0, 2))
+        })
+    });
+    bench.during(&mut board, Duration::from_millis(300));
+    let words = Words::of(*b"en");
+    let offers = [(Choice::DONE, words.done), (Choice::HELP, words.help)]
+        .map(|(choice, word)| Offered { choice, word });
+    let (title, text) = (words.quantities[0], Text::left(words.critical));
+    let mut expected = Picture::default();
+    let shown = Shown { title, text, level: 3, offers: &offers, turn: 0 };
+    draw(&View::Prompt(shown), words, &mut expected).unwrap();
+    assert_eq!(board.screen().unwrap(), expected);
+
+    // The start-up code painted all memory between what is static, below, and the stack, above: up to where
+    // the paint begins, and from where it ends, memory was used.
+    let memory = board.memory(0x2000_0000, 64 * 1024).unwrap();
+    let words: Vec<bool> = memory.chunks(4).map(|word| *word == [0xCC; 4]).collect();
+    let fixed = words.iter().position(|paint| *paint).unwrap();
+    let free = words[fixed..].iter().position(|paint| !*paint).unwrap();
+    let used = (words.len() - free) * 4;
+    println!("memory: {} octets static, {} of stack at the deepest", fixed * 4, used - fixed * 4);
+    assert!(used <= 48 * 1024, "{used} octets of memory");
+    assert_eq!(bench.far.hello.unwrap().boot.0, 1, "it did not start over meanwhile");
 }
 
 #[test]

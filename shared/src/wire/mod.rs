@@ -53,8 +53,8 @@
 //!   after 5 s without an answer to it or 30 s without any sealed frame; at most once a second.
 //! - A gateway that hears a sealed frame without a session answers plainly with `NO_SESSION`. It sends something
 //!   sealed at least every 10 s (`Clock` will do).
-//! - Records go in order, at most [`WINDOW`] beyond the last acknowledged. What is not acknowledged within 2 s is
-//!   sent again from the oldest. The gateway commits before it acknowledges, takes a record that it knows as
+//! - Records go in order, at most [`WINDOW`] beyond the last acknowledged. What is not acknowledged within 1 s, or
+//!   when the same acknowledgement comes again, is sent again from the oldest. The gateway commits before it acknowledges, takes a record that it knows as
 //!   committed, and acknowledges it again. One whose `after` is later than the last committed is dropped, and the
 //!   last one committed acknowledged again: what was lost on the way comes again.
 //! - Prompts: the gateway sends those that are open after each opening, and each new one. The hub answers each time

@@ -233,7 +233,18 @@ impl Engine {
             let (state, mut turn) = self.turn(*rule, context, notices, out);
             state.turn_off(&mut turn);
         }
-        *self = Self { now: self.now, settings: self.settings, ..Self::default() };
+        // Part by part: a whole fresh engine on the stack would be the deepest that a small board meets.
+        let Self { now: _, settings: _, rules, quantities, highs, lows, runs, weights, symptoms } =
+            self;
+        for rule in &mut rules.0 {
+            *rule = RuleState::default();
+        }
+        for quantity in quantities {
+            *quantity = QuantityMemory::default();
+        }
+        (*highs, *lows) = (HighCluster::default(), LowEpisodes::default());
+        (*runs, *weights) = (Runs::default(), Weights::default());
+        *symptoms = [None; Symptom::ALL.len()];
     }
 
     fn symptom(
