@@ -866,14 +866,9 @@ fn quantity_place(quantity: hearth_shared::assess::alerts::Quantity) -> u8 {
     place.and_then(|place| u8::try_from(place).ok()).unwrap_or(0)
 }
 
-/// The id of a prompt of the hub itself: `hearthub`, boot and number of the alert's record, most significant
-/// octet first. An alert that could not be kept has number 0, and its quantity in the first octet of it.
-pub fn own_prompt(boot: BootId, number: u32, quantity: u8) -> PromptId {
-    let number = if number == 0 { u32::from(quantity) << 24 } else { number };
-    let mut id = *b"hearthub\0\0\0\0\0\0\0\0";
-    let tail = boot.0.to_be_bytes().into_iter().chain(number.to_be_bytes());
-    for (place, octet) in id.iter_mut().skip(8).zip(tail) {
-        *place = octet;
-    }
-    PromptId(id)
+/// The id of the hub's own prompt about an alert. One that could not be kept has number 0, and gets a number
+/// that no record reaches, by its quantity.
+fn own_prompt(boot: BootId, number: u32, quantity: u8) -> PromptId {
+    let unkept = u32::from(quantity).saturating_add(1).saturating_mul(1 << 24);
+    PromptId::of_hub(RecordId { boot, number: if number == 0 { unkept } else { number } })
 }

@@ -181,6 +181,22 @@ impl Board {
         Ok(self.sensors.write_all(format!("{quantity} {value}\n").as_bytes())?)
     }
 
+    /// Makes the program hang; the watchdog is to notice.
+    ///
+    /// # Errors
+    /// When the emulator has gone.
+    pub fn hang(&mut self) -> Result<()> {
+        Ok(self.sensors.write_all(b"!hang\n")?)
+    }
+
+    /// Makes the program meet a fault of its own.
+    ///
+    /// # Errors
+    /// When the emulator has gone.
+    pub fn fault(&mut self) -> Result<()> {
+        Ok(self.sensors.write_all(b"!fault\n")?)
+    }
+
     /// The reset button: what is in memory stays, what runs does not.
     ///
     /// # Errors

@@ -217,6 +217,32 @@ fn the_rules_run_on_the_board_and_the_memory_suffices() {
 }
 
 #[test]
+fn a_program_that_hangs_or_faults_starts_over_and_says_why() {
+    let Some(mut bench) = Bench::new() else { return };
+    let mut board = bench.power_on();
+    bench.until(&mut board, "pairing", |far| far.sessions == 1 && !far.records.is_empty());
+    let causes = |far: &FarEnd| -> Vec<ResetCause> {
+        let restarts = far.records.iter().filter_map(|(_, content)| match content {
+            Content::Restart(restart) => Some(restart.cause),
+            _ => None,
+        });
+        restarts.collect()
+    };
+    board.hang().unwrap();
+    bench.until(&mut board, "the watchdog", |far| causes(far).len() == 2);
+    board.fault().unwrap();
+    bench.until(&mut board, "the fault", |far| causes(far).len() == 3);
+    let expected = [ResetCause::POWER, ResetCause::WATCHDOG, ResetCause::PANIC];
+    assert_eq!(causes(&bench.far), expected);
+    assert_eq!(bench.far.hello.unwrap().cause, ResetCause::PANIC);
+    let line = bench.far.records.iter().rev().find_map(|(_, content)| match content {
+        Content::Restart(restart) => Some(restart.detail),
+        _ => None,
+    });
+    assert!(line.is_some_and(|line| line > 0), "the line of the fault is told");
+}
+
+#[test]
 fn with_power_cuts_resets_and_kills_at_random_every_sample_arrives_once() {
     let Some(mut bench) = Bench::new() else { return };
     let seed: u64 = 0x5EED_0003;

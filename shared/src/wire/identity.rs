@@ -42,6 +42,32 @@ pub struct RecordId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PromptId(pub [u8; 16]);
 
+/// How the id of a prompt begins that the hub's own rules put on its screen.
+const OWN: &[u8; 8] = b"hearthub";
+
+impl PromptId {
+    /// The id of the hub's own prompt about the alert in this record: `hearthub`, boot and number, each four
+    /// octets, most significant first. Worked value: boot 1, number 2 is `6865617274687562 00000001 00000002`.
+    pub fn of_hub(alert: RecordId) -> Self {
+        let mut id = [0; 16];
+        let tail = alert.boot.0.to_be_bytes().into_iter().chain(alert.number.to_be_bytes());
+        for (place, octet) in id.iter_mut().zip(OWN.iter().copied().chain(tail)) {
+            *place = octet;
+        }
+        Self(id)
+    }
+
+    /// The record of the alert that this prompt is about, if it is one of the hub's own. A number of 2^24 or
+    /// more stands for an alert that could not be kept.
+    pub fn alert(&self) -> Option<RecordId> {
+        let (own, rest) = self.0.split_first_chunk::<8>()?;
+        let (boot, rest) = rest.split_first_chunk::<4>()?;
+        let number = rest.first_chunk::<4>()?;
+        let (boot, number) = (u32::from_be_bytes(*boot), u32::from_be_bytes(*number));
+        (own == OWN).then_some(RecordId { boot: BootId(boot), number })
+    }
+}
+
 /// The hub's clock: milliseconds since this boot.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

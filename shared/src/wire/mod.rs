@@ -59,6 +59,8 @@
 //!   last one committed acknowledged again: what was lost on the way comes again.
 //! - Prompts: the gateway sends those that are open after each opening, and each new one. The hub answers each time
 //!   with `PromptState`. An answer comes as a record, once; a prompt that was answered is never shown again.
+//!   What the rules on the hub say is an alert record, and a prompt of the hub's own with an id by
+//!   [`PromptId::of_hub`]; its answer is a record like any other.
 //! - Identity of a record: hub, storage, boot, number. See [`StorageId`].
 //! - Pairing: a person opens the window at the hub (hold the first button for three seconds; a hub that was never
 //!   paired stands open). The gateway sends `PairOffer`, the hub keeps the key, answers `PairAccepted`, closes the

@@ -30,7 +30,7 @@ pub mod uart;
 #[cfg(target_os = "none")]
 pub mod watchdog;
 
-/// Core clock after [`init`].
+/// Core clock after `init`.
 pub const CLOCK_HZ: u32 = 50_000_000;
 
 /// PLL to 50 MHz from the 8 MHz crystal, clocks on for the parts in use, time running

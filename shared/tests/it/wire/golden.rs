@@ -255,6 +255,14 @@ fn a_record_of_a_later_kind_is_carried_though_it_cannot_be_read() {
 }
 
 #[test]
+fn the_hubs_own_prompts_are_told_by_their_id() {
+    let own = PromptId::of_hub(record_id(1, 2));
+    assert_eq!(own.0, *b"hearthub\0\0\0\x01\0\0\0\x02");
+    assert_eq!(own.alert(), Some(record_id(1, 2)));
+    assert_eq!(prompt_id().alert(), None);
+}
+
+#[test]
 fn what_is_too_long_is_not_sent_and_not_taken() {
     let text = "x".repeat(PROMPT_TEXT_MAX + 1);
     let mut prompt = Prompt {

@@ -1,6 +1,8 @@
 //! The hub on QEMU's `lm3s6965evb`: serial port 0 is the gateway, serial port 1 stands where sensors are.
 //!
 //! A line `quantity value` on port 1 is a sample, both as in the wire's `Sample`: `8 71200` is a weight of 71.2 kg.
+//! `!hang` and `!fault` make the program hang or meet a fault of its own: there is no other way to see what
+//! watchdog and reset make of it.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(not(target_os = "none"))]
@@ -70,8 +72,18 @@ mod board {
                 if *octet != b'\n' {
                     // An overlong line is no sample.
                     let _ = line.push(*octet);
-                } else if let Some(sample) = sample(&core::mem::take(&mut line)) {
-                    hub.sample(&sample, now);
+                    continue;
+                }
+                match core::mem::take(&mut line).as_slice() {
+                    b"!hang" => loop {
+                        cortex_m::asm::nop();
+                    },
+                    b"!fault" => restart(line!()),
+                    text => {
+                        if let Some(sample) = sample(text) {
+                            hub.sample(&sample, now);
+                        }
+                    }
                 }
             }
             while let Some((button, down)) = buttons.change(now) {
