@@ -14,6 +14,8 @@ use crate::screen::{self, Linked, Offered, Shown, View};
 
 /// A page of a prompt stands this long.
 const PAGE_MS: u64 = 3_500;
+/// Level C of the alert rules.
+const CRITICAL: u8 = 3;
 /// Time and last reading take turns.
 const HOME_MS: u64 = 5_000;
 
@@ -34,16 +36,19 @@ pub(super) enum Face {
 
 impl<F: MultiwriteNorFlash> Hub<'_, F> {
     pub(super) fn find_face(&mut self, now: HubTicks) -> Face {
-        if self.fault {
+        // A critical prompt stands above everything: a hub that cannot keep records still warns.
+        let quiet = self.quiet(now);
+        let critical = self.prompts.current(quiet).is_some_and(|held| held.level >= CRITICAL);
+        if self.fault && !critical {
             return Face::Fault;
         }
         match self.passing {
             Some((Passing::Thanks, _)) => return Face::Thanks,
             Some((Passing::NotKept, _)) => return Face::NotKept,
-            Some((Passing::Help, _)) => return Face::Help(self.link.connected()),
+            // Passed on is what the gateway has acknowledged, not what was sent over an open link.
+            Some((Passing::Help, _)) => return Face::Help(self.outbox.kept() == 0),
             None => {}
         }
-        let quiet = self.quiet(now);
         if let Some(held) = self.prompts.current(quiet) {
             let since = held.shown.unwrap_or(now);
             let turn = now.millis_since(since).checked_div(PAGE_MS).unwrap_or(0);

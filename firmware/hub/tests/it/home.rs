@@ -3,6 +3,8 @@
 use super::picture::Picture;
 use super::stand_in::{Flash, PAGE};
 use hearth_hub::outbox::Extent;
+use hearth_hub::screen::words::Words;
+use hearth_hub::screen::{View, draw};
 use hearth_hub::{Hub, Layout, Made, Rules, Start, Wake};
 use hearth_shared::assess::alerts::Limits;
 use hearth_shared::wire::frame::{self, Accumulator, FRAME_MAX};
@@ -620,4 +622,33 @@ fn holding_the_last_button_calls_for_help() {
     hub.press(2, world.now());
     world.run(&mut hub, 4000, &mut clean);
     assert_eq!(world.seen(), [Content::Help]);
+}
+
+#[test]
+fn a_call_for_help_is_passed_on_only_once_it_is_acknowledged() {
+    let mut world = paired();
+    let flash = cell(&world);
+    let mut rules = Rules::new();
+    let mut hub = Hub::start(made(), &flash, layout(), world.start(), &mut rules).unwrap();
+    world.run(&mut hub, 2000, &mut clean);
+    let words = Words::of(*b"en");
+    let seen = |hub: &mut Hub<'_, Flash>| {
+        let mut picture = Picture::new();
+        hub.draw(&mut picture).unwrap();
+        picture
+    };
+    let shown = |linked| {
+        let mut picture = Picture::new();
+        draw(&View::Help { linked }, words, &mut picture).unwrap();
+        picture
+    };
+    // The link counts as open, but nothing gets through.
+    hub.press(2, world.now());
+    world.run(&mut hub, 4000, &mut |bytes| bytes.clear());
+    assert!(hub.connected());
+    assert!(seen(&mut hub) == shown(false), "kept here, not passed on");
+    hub.release(2);
+    world.run(&mut hub, 2500, &mut clean);
+    assert_eq!(world.seen(), [Content::Help]);
+    assert!(seen(&mut hub) == shown(true), "passed on");
 }
