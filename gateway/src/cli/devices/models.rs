@@ -7,12 +7,12 @@ use super::super::exit::{Exit, Failure};
 use super::super::print::{self, Format};
 use crate::config;
 use crate::control::command::nearest;
-use crate::radio::profile::{Gatt, Passkey, Profile, Profiles};
+use crate::radio::profile::{Passkey, Profile, Profiles};
 
 /// List the device models that are known: built in, and those of the folder radio.models
 ///
-/// "Met" counts public reports of a real device that was met with this profile; 0: written from its
-/// documents, not yet confirmed.
+/// "Unverified": written from documents and public reports; no real device has confirmed this profile.
+/// GATT: `standard`, `quirks` (departures that are mended), `private` (a protocol of its own).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hearth devices models\n  \
     hearth devices models --json | jq -r 'select(.kind == \"glucose_meter\") | .name'")]
@@ -50,7 +50,8 @@ impl Models {
                 ("name", "NAME"),
                 ("kind", "KIND"),
                 ("digits", "DIGITS"),
-                ("met", "MET"),
+                ("gatt", "GATT"),
+                ("confirmed", "CONFIRMED"),
                 ("supported", "SUPPORTED"),
             ],
             "No models are known.",
@@ -66,10 +67,14 @@ fn row(profile: &Profile) -> Value {
         Passkey::Compare => "compared",
     };
     let supported = profile.unsupported.is_none();
+    let confirmed = match profile.confirmed.len() {
+        0 => "unverified".to_owned(),
+        n => format!("by {n} reports"),
+    };
     json!({
         "id": profile.id, "maker": profile.maker, "name": profile.name, "kind": profile.kind,
-        "digits": digits, "met": profile.confirmed.len(), "supported": supported,
-        "why_not": profile.unsupported, "standard": profile.gatt == Gatt::Standard,
+        "digits": digits, "confirmed": confirmed, "supported": supported,
+        "why_not": profile.unsupported, "gatt": profile.gatt,
         "hint": profile.pairing_hint,
     })
 }
