@@ -1,10 +1,12 @@
 //! After pairing the person only measures.
 
+use std::time::Instant;
+
 use anyhow::{Context, ensure};
 use hearth_hardware_tests::virtual_radio::VirtualRadio;
 use serde_json::json;
 
-use crate::gateway::{CUFF, Gateway, METER, Member, OXIMETER, SCALE, SOON, off};
+use crate::gateway::{CUFF, Gateway, METER, Member, OXIMETER, SCALE, SOON, off, until};
 
 /// Waits until everything is in the journal, and what the gateway knows of the clock.
 fn collected(gateway: &Gateway, member: Member) -> anyhow::Result<()> {
@@ -70,4 +72,49 @@ pub(crate) fn a_device_that_was_off_comes_back_without_pairing(
     let gateway = Gateway::running(radio)?;
     radio.order(METER.label, json!({ "order": "measure", "mg_dl": 112 }))?;
     collected(&gateway, METER)
+}
+
+/// Waits until so many records of the meter are in the journal, or more.
+fn has_some(gateway: &Gateway, least: usize) -> anyhow::Result<()> {
+    until("in the middle", SOON, || Ok((gateway.observed(METER.id)?.len() >= least).then_some(())))
+}
+
+pub(crate) fn a_thousand_records_survive_two_deaths(radio: &VirtualRadio) -> anyhow::Result<()> {
+    let gateway = Gateway::running(radio)?;
+    gateway.with(METER)?;
+    let before = gateway.observed(METER.id)?.len();
+    radio.order(METER.label, json!({ "order": "set", "pace_ms": 20 }))?;
+    radio.order(METER.label, json!({ "order": "fill", "count": 1000 }))?;
+    radio.order(METER.label, json!({ "order": "on", "seconds": 900 }))?;
+    // The gateway dies in the middle of the transfer, then bluetoothd does in the next one.
+    has_some(&gateway, before + 200)?;
+    gateway.kill()?;
+    let gateway = Gateway::running(radio)?;
+    has_some(&gateway, before + 500)?;
+    let pid = gateway.pid()?;
+    radio.run("kill -9 $(cat /run/bluetoothd.pid)")?;
+    let died = Instant::now();
+    until("back", SOON, || Ok(radio.is_powered()?.then_some(())))?;
+    gateway.wait_until_up(SOON)?;
+    eprintln!("radio: back {:.1} s after bluetoothd died", died.elapsed().as_secs_f32());
+    let count = gateway.has_all_of(METER, SOON * 3)?;
+    ensure!(count >= before + 1000, "{count} records");
+    ensure!(gateway.pid()? == pid, "the gateway is another process");
+    radio.order(METER.label, json!({ "order": "set", "pace_ms": 4 }))?;
+    off(radio, METER.label)
+}
+
+pub(crate) fn a_lost_bond_is_told_and_made_anew(radio: &VirtualRadio) -> anyhow::Result<()> {
+    let gateway = Gateway::running(radio)?;
+    gateway.with(METER)?;
+    radio.order(METER.label, json!({ "order": "forget" }))?;
+    radio.order(METER.label, json!({ "order": "measure", "mg_dl": 120 }))?;
+    radio.order(METER.label, json!({ "order": "on", "seconds": 300 }))?;
+    gateway.waits_for_state(METER.id, "bond_lost")?;
+    off(radio, METER.label)?;
+    radio.order(METER.label, json!({ "order": "on", "pairing": true }))?;
+    let said = gateway.does(&format!("devices pair {} --passkey 271828", METER.address))?;
+    ensure!(said.contains("is paired"), "{said}");
+    gateway.has_all_of(METER, SOON)?;
+    off(radio, METER.label)
 }

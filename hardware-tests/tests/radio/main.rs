@@ -37,6 +37,8 @@ const SCENARIOS: &[Scenario] = &[
     ("compare", pairing::a_comparison_and_just_works_pair_too),
     ("measures", collecting::the_person_only_measures),
     ("returns", collecting::a_device_that_was_off_comes_back_without_pairing),
+    ("deaths", collecting::a_thousand_records_survive_two_deaths),
+    ("bond", collecting::a_lost_bond_is_told_and_made_anew),
 ];
 
 #[test]
