@@ -206,8 +206,10 @@ impl Desk {
             tracing::info!(was = fault.code(), "the radio is back");
         }
         self.read_roster().await?;
-        let bonded = bonds.iter().filter(|bond| bond.bonded).map(|bond| bond.address).collect();
-        self.event(Event::Up { bonded }).await
+        let bonded: Vec<&Bond> = bonds.iter().filter(|bond| bond.bonded).collect();
+        let connected = bonded.iter().filter(|b| b.connected).map(|b| b.address).collect();
+        let bonded = bonded.iter().map(|bond| bond.address).collect();
+        self.event(Event::Up { bonded, connected }).await
     }
 
     async fn down(&mut self, fault: Fault) -> Result<(), WriteError> {

@@ -84,6 +84,8 @@ pub enum Event {
     Up {
         /// Addresses with a bond.
         bonded: Vec<Address>,
+        /// Of these, devices whose link is open: left behind by a gateway that died, they do not advertise.
+        connected: Vec<Address>,
     },
     /// The radio cannot be used, and why.
     Down(Fault),
@@ -240,7 +242,7 @@ impl Watch {
     pub fn on(&mut self, event: Event, now: i64) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::Up { bonded } => self.rise(bonded, now),
+            Event::Up { bonded, connected } => self.rise(bonded, &connected, now),
             Event::Down(fault) => self.fall(fault, now),
             Event::Roster(known) => self.roster(known),
             Event::Bonded(address, true) => {
@@ -328,7 +330,7 @@ impl Watch {
         self.counters
     }
 
-    fn rise(&mut self, bonded: Vec<Address>, now: i64) {
+    fn rise(&mut self, bonded: Vec<Address>, connected: &[Address], now: i64) {
         self.up = true;
         self.fault = None;
         self.bonded = bonded.into_iter().collect();
@@ -337,6 +339,14 @@ impl Watch {
         self.last_heard = None;
         (self.opening, self.rung) = (None, None);
         self.open.clear();
+        let listened = self.listened(now);
+        for address in connected {
+            if let Some(device) = self.devices.get_mut(address) {
+                device.heard = Some((now, listened));
+                device.asks_since = Some(now);
+                device.not_before = device.not_before.min(now);
+            }
+        }
     }
 
     fn fall(&mut self, fault: Fault, now: i64) {

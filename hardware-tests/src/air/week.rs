@@ -206,7 +206,7 @@ impl Home {
             .map_err(|id| format!("no profile is called {id}"))?;
         let bonded = known.iter().map(|known| known.address).collect();
         self.event(Event::Roster(known))?;
-        self.event(Event::Up { bonded })
+        self.event(Event::Up { bonded, connected: Vec::new() })
     }
 
     fn event(&mut self, event: Event) -> Result<(), String> {

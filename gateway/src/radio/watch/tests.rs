@@ -12,7 +12,10 @@ fn known(address: Address) -> Known {
 fn scanning() -> Watch {
     let mut watch = Watch::default();
     watch.on(Event::Roster(vec![known(A), known(B)]), 0);
-    assert_eq!(watch.on(Event::Up { bonded: vec![A, B] }, 0), [Action::StartScan]);
+    assert_eq!(
+        watch.on(Event::Up { bonded: vec![A, B], connected: vec![] }, 0),
+        [Action::StartScan]
+    );
     assert_eq!(watch.on(Event::Scanning(Ok(())), 0), []);
     watch
 }
@@ -35,6 +38,15 @@ fn a_known_device_is_connected_when_it_is_heard_and_the_scan_goes_on_meanwhile()
     assert_eq!(watch.on(Event::Opened(A), 2_500), [Action::Open(B)]);
     assert_eq!(watch.on(Event::Opened(B), 3_500), [Action::StartScan]);
     assert_eq!(watch.connected().collect::<Vec<_>>(), [A, B]);
+}
+
+#[test]
+fn a_device_that_a_dead_gateway_left_connected_is_spoken_with_at_once() {
+    let mut watch = Watch::default();
+    watch.on(Event::Roster(vec![known(A), known(B)]), 0);
+    let up = Event::Up { bonded: vec![A, B], connected: vec![B, Address([7; 6])] };
+    assert_eq!(watch.on(up, 0), [Action::Open(B)]);
+    assert_eq!(watch.on(Event::Opened(B), 100), [Action::StartScan]);
 }
 
 #[test]
@@ -198,7 +210,10 @@ fn a_service_that_does_not_answer_is_restarted_after_a_while_and_again_after_a_m
     }
     assert_eq!(restarts, [20, 80]);
     assert_eq!(watch.fault().unwrap().0.code(), "bluetoothd_frozen");
-    assert_eq!(watch.on(Event::Up { bonded: vec![A] }, 100_000), [Action::StartScan]);
+    assert_eq!(
+        watch.on(Event::Up { bonded: vec![A], connected: vec![] }, 100_000),
+        [Action::StartScan]
+    );
     assert_eq!(watch.fault(), None);
 }
 
