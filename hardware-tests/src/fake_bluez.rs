@@ -22,7 +22,7 @@ use dbus::channel::{Channel, MatchingReceiver, Sender};
 use dbus::message::MatchRule;
 use dbus::nonblock::{Proxy, SyncConnection};
 use dbus::{Message, Path};
-use hearth_gateway::radio::air::{Address, Place};
+use hearth_gateway::radio::air::{Address, Place, sig};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -163,6 +163,10 @@ pub struct Device {
     pub characteristics: Vec<Characteristic>,
     /// Values that it sends as soon as it is subscribed to, before the call is answered.
     pub sends: Vec<(Place, Vec<u8>)>,
+    /// Glucose records, oldest first, that it reports through its record access control point.
+    pub records: Vec<Vec<u8>>,
+    /// A report stops without a word after this many records.
+    pub falls_silent_after: Option<usize>,
 }
 
 impl Device {
@@ -180,6 +184,46 @@ impl Device {
             manner: Manner::default(),
             characteristics: Vec::new(),
             sends: Vec::new(),
+            records: Vec::new(),
+            falls_silent_after: None,
+        }
+    }
+
+    /// What its record access control point does when this is written to it (Glucose Service, 3.4).
+    fn on_record_access(&self, control: Place, request: &[u8]) -> Vec<(Place, Vec<u8>)> {
+        let measurement = Place { characteristic: sig(0x2A18), ..control };
+        let from = |record: &Vec<u8>, first: u16| {
+            let number = record.get(1..3).and_then(|octets| octets.try_into().ok());
+            number.is_some_and(|octets| u16::from_le_bytes(octets) >= first)
+        };
+        let chosen: Vec<&Vec<u8>> = match request {
+            [_, 1] => self.records.iter().collect(),
+            [_, 3, 1, low, high] => {
+                let first = u16::from_le_bytes([*low, *high]);
+                self.records.iter().filter(|record| from(record, first)).collect()
+            }
+            [_, 5] => self.records.first().into_iter().collect(),
+            [_, 6] => self.records.last().into_iter().collect(),
+            // "Operator not supported".
+            [op, ..] => return vec![(control, vec![6, 0, *op, 4])],
+            [] => return Vec::new(),
+        };
+        match request.first() {
+            Some(4) => {
+                let [low, high] = u16::try_from(chosen.len()).unwrap_or(u16::MAX).to_le_bytes();
+                vec![(control, vec![5, 0, low, high])]
+            }
+            Some(1) if chosen.is_empty() => vec![(control, vec![6, 0, 1, 6])],
+            Some(1) => {
+                let report = chosen.into_iter().map(|record| (measurement, record.clone()));
+                match self.falls_silent_after {
+                    Some(count) => report.take(count).collect(),
+                    None => report.chain([(control, vec![6, 0, 1, 1])]).collect(),
+                }
+            }
+            // "Op code not supported".
+            Some(op) => vec![(control, vec![6, 0, *op, 2])],
+            None => Vec::new(),
         }
     }
 
@@ -216,6 +260,8 @@ struct World {
     calls: Vec<String>,
     /// The `Pair` that waits for its end.
     pairing: Option<(Message, JoinHandle<()>)>,
+    /// Signals that follow the answer of the call under way.
+    afterwards: Vec<Message>,
 }
 
 type Shared = Arc<Mutex<World>>;
@@ -697,6 +743,10 @@ fn on_call(world: &Shared, connection: &Arc<SyncConnection>, message: Message) {
     };
     // An error: the caller is gone.
     let _ = connection.send(reply);
+    let afterwards = std::mem::take(&mut locked(world).afterwards);
+    for signal in afterwards {
+        let _ = connection.send(signal);
+    }
 }
 
 fn unknown() -> Refused {
@@ -848,8 +898,8 @@ fn on_device(
     let Some(one) = place.filter(|_| device.connected).cloned() else {
         return Some(Err(unknown()));
     };
-    let device = here.devices.get_mut(&address)?;
-    let own = device.characteristics.iter_mut().find(|other| other.place == one.place)?;
+    let there = here.devices.get_mut(&address)?;
+    let own = there.characteristics.iter_mut().find(|other| other.place == one.place)?;
     match member {
         "ReadValue" => {
             drop(here);
@@ -857,7 +907,19 @@ fn on_device(
             let _ = connection.send(value_signal(path, &one.value));
             return Some(Ok(message.method_return().append1(one.value)));
         }
-        "WriteValue" => own.value = message.read1().unwrap_or_default(),
+        "WriteValue" => {
+            own.value = message.read1().unwrap_or_default();
+            let request = own.value.clone();
+            if one.place.characteristic == sig(0x2A52) {
+                here.afterwards = device
+                    .on_record_access(one.place, &request)
+                    .iter()
+                    .filter_map(|(place, octets)| {
+                        Some(value_signal(&place_path(&device, *place)?, octets))
+                    })
+                    .collect();
+            }
+        }
         "StartNotify" if own.notifying => {
             return Some(Err(("InProgress", "Operation already in progress".to_owned())));
         }

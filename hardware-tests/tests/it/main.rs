@@ -7,6 +7,7 @@ mod disk;
 mod fake_bluez;
 mod killed;
 mod process;
+mod radio_faults;
 mod second_opinion;
 mod simulator;
 mod transcripts;
